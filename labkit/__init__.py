@@ -1,0 +1,38 @@
+"""labkit : le code sur lequel s'appuient les labs du cours de modèles génératifs.
+
+`import labkit` reste léger : chaque nom public n'importe son module qu'au premier usage.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Nom public -> module qui le définit.
+_PUBLIC = {
+    "load_images": "data",
+    "ImageSet": "data",
+    "ImageSplits": "data",
+    "verify": "exercises",
+    "fit": "training",
+    "History": "training",
+    "pick_device": "training",
+    "set_seed": "training",
+    "load_reference": "references",
+    "list_references": "references",
+    "save_reference": "references",
+}
+_MODULES = ("data", "exercises", "models", "perceptron", "plots", "references", "training")
+
+__all__ = [*_PUBLIC, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return importlib.import_module(f"labkit.{name}")
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(f"labkit.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"labkit n'a pas d'attribut {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,35 @@
+"""Vérification des exercices : dire ce qui va, ce qui ne va pas, sans interrompre le notebook."""
+
+from collections.abc import Callable, Mapping
+
+
+def verify(title: str, checks: Mapping[str, Callable[[], object]]) -> None:
+    """Passe en revue une réponse d'élève et affiche une ligne par point vérifié.
+
+    Args:
+        title: nom de l'exercice.
+        checks: ce qui doit être vrai -> fonction sans argument qui le vérifie. Elle renvoie `True`,
+            ou sinon une phrase qui dit ce qui a été obtenu (ou `False`).
+
+    Aucune exception n'est levée : celle d'une vérification est expliquée sur sa ligne.
+    """
+    verdicts = {name: _run(check) for name, check in checks.items()}
+    for name, problem in verdicts.items():
+        print(f"✓ {name}" if problem is None else f"✗ {name} — {problem}")
+    failed = sum(problem is not None for problem in verdicts.values())
+    outcome = "réussi" if not failed else f"à reprendre, {failed} point(s) sur {len(verdicts)}"
+    print(f"{title} : {outcome}.")
+
+
+def _run(check: Callable[[], object]) -> str | None:
+    """Ce qui ne va pas, ou None."""
+    try:
+        result = check()
+        # Un trou non rempli (None, ...) n'est pas une réussite ; le booléen de NumPy ou de PyTorch
+        # en est une. Un tableau entier n'a pas de valeur de vérité : bool lève alors une exception.
+        is_true = result is not ... and bool(result)
+    except Exception as error:
+        return f"votre code s'est arrêté sur {type(error).__name__} : {error}"
+    if isinstance(result, str):
+        return result
+    return None if is_true else "ce n'est pas le cas"
