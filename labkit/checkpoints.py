@@ -1,0 +1,102 @@
+"""Les points de reprise sur le disque : écrits d'un bloc, vérifiés avant d'être relus."""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+class CheckpointError(RuntimeError):
+    """Un point de reprise ne peut être ni lu, ni écrit, ni chargé dans ce modèle."""
+
+
+def previous_path(path: Path) -> Path:
+    """Où est gardé le point de reprise d'avant."""
+    return path.with_name(f"{path.name}.precedent")
+
+
+def write_atomically(path: Path, content: bytes, previous: Path | None = None) -> None:
+    """Écrit à côté puis renomme : le fichier est l'ancien ou le nouveau, jamais une moitié."""
+    partial = path.with_name(f"{path.name}.partiel")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            os.replace(path, previous)
+        os.replace(partial, path)
+    except OSError as error:
+        _remove_quietly(partial)
+        raise CheckpointError(_explain_write_error(path, error)) from error
+
+
+def _remove_quietly(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # dossier absent ou protégé : il n'y a rien à retirer
+        return
+
+
+def _explain_write_error(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"disque plein : {path} n'a pas été écrit. Libérez de la place puis relancez."
+    return (
+        f"impossible d'écrire {path} ({error.strerror}). "
+        "Choisissez un dossier où vous avez le droit d'écrire."
+    )
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict | None:
+    """Le point de reprise, ou celui d'avant s'il est abîmé ; None s'il n'y en a aucun."""
+    candidates = [p for p in (path, previous_path(path)) if p.exists()]
+    for candidate in candidates:
+        state = _load_if_sound(candidate, device)
+        if state is not None and not (isinstance(state, dict) and "models" in state):
+            raise CheckpointError(
+                f"{candidate} n'est pas un point de reprise écrit par fit. Donnez un autre fichier "
+                "à `checkpoint`, ou resume=False pour l'écraser."
+            )
+        if state is not None:
+            return state
+        warnings.warn(
+            f"le point de reprise {candidate} est abîmé : il n'est pas utilisé, "
+            "celui d'avant l'est s'il existe.",
+            stacklevel=4,
+        )
+    if candidates:
+        raise CheckpointError(
+            f"aucun point de reprise lisible pour {path}. Retirez les fichiers abîmés "
+            f"({', '.join(p.name for p in candidates)}) ou passez resume=False pour recommencer."
+        )
+    return None
+
+
+def _load_if_sound(path: Path, device: torch.device) -> dict | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:  # une somme de contrôle ne correspond plus
+                return None
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception:  # fichier tronqué, remplacé, d'un autre format : toujours la même réponse
+        return None
+
+
+def check_same_model(weights: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if found == expected:
+        return
+    name = sorted(k for k in expected.keys() | found if expected.get(k) != found.get(k))[0]
+    raise CheckpointError(
+        f"{path} vient d'un autre modèle : {name} y a la forme {found.get(name, 'absente')}, ici "
+        f"{expected.get(name, 'absente')}. Donnez un autre fichier à `checkpoint`, ou resume=False."
+    )

@@ -1,0 +1,612 @@
+"""Une seule boucle d'entraînement pour tous les modèles du cours, adversaires compris.
+
+`fit` ne connaît que des pas : une fonction qui reçoit un lot et renvoie la perte. Tout le reste
+est ici : processeur ou GPU, bf16, optimiseur, validation, journal, points de reprise, entraînement
+sur plusieurs processus (`accelerate launch mon_script.py`, sans rien changer au script).
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import itertools
+import json
+import math
+import os
+import random
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labkit.checkpoints import (
+    check_same_model,
+    previous_path,
+    read_checkpoint,
+    write_atomically,
+)
+
+Step = Callable[[Any], Mapping[str, Tensor]]
+
+
+class DivergenceError(ArithmeticError):
+    """La perte est devenue infinie ou NaN. `history` garde les époques finies avant l'accident."""
+
+    def __init__(self, message: str, history: History):
+        super().__init__(message)
+        self.history = history
+
+
+@dataclass
+class History(Mapping):
+    """Ce que `fit` a mesuré : `history["loss"]` est une liste, d'une valeur par époque.
+
+    Attributes:
+        curves: nom -> moyennes par époque ; les noms de validation commencent par `val_`.
+        seconds: durée de chaque époque, en secondes, validation comprise.
+        interrupted_at: (époque, pas) si l'entraînement a été interrompu ; la dernière valeur des
+            courbes est alors la moyenne de cette époque incomplète.
+    """
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    interrupted_at: tuple[int, int] | None = None
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self.curves[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.curves)
+
+    def __len__(self) -> int:
+        return len(self.curves)
+
+    def add(self, means: Mapping[str, float], seconds: float) -> None:
+        """Ajoute une époque : ses moyennes et sa durée en secondes."""
+        for name, value in means.items():
+            self.curves.setdefault(name, []).append(value)
+        self.seconds.append(seconds)
+
+    def plot(self, **options):
+        """Trace les courbes ; mêmes options que `labkit.plots.loss_curves`."""
+        from labkit.plots import loss_curves
+
+        return loss_curves({_french_name(name): curve for name, curve in self.items()}, **options)
+
+    def save(self, path: str | Path) -> None:
+        """Écrit l'historique en JSON."""
+        write_atomically(Path(path), json.dumps(asdict(self), indent=1).encode("utf-8"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> History:
+        """Relit un historique écrit par `save`."""
+        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+        if saved["interrupted_at"] is not None:
+            saved["interrupted_at"] = tuple(saved["interrupted_at"])  # JSON n'a que des listes
+        return cls(**saved)
+
+
+def _french_name(name: str) -> str:
+    part = "validation" if name.startswith("val_") else "entraînement"
+    quantity = name.removeprefix("val_")
+    return part if quantity == "loss" else f"{quantity} ({part})"
+
+
+def set_seed(seed: int) -> None:
+    """Fixe les tirages de Python, de NumPy et de PyTorch.
+
+    Args:
+        seed: graine, entier positif ou nul.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)  # le processeur et tous les GPU
+
+
+def pick_device() -> torch.device:
+    """Choisit où calculer : GPU CUDA, puis GPU Apple, puis processeur."""
+    return _process_state().device
+
+
+def _process_state():
+    """L'état qu'Accelerate partage : appareil, nombre de processus, rang de celui-ci."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm.auto se plaint de l'absence d'ipywidgets
+        from accelerate import PartialState
+        from accelerate.utils import parse_flag_from_env
+
+    # Plusieurs processus sans GPU : Accelerate ne les relie que si on lui nomme le processeur,
+    # sinon chacun s'entraînerait seul.
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    on_cpu = several and not torch.cuda.is_available()
+    return PartialState(cpu=on_cpu or parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Dit si bf16 est câblé sur l'appareil (AMX, AVX512-BF16, GPU récents), donc plus rapide."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def fit(
+    step: Step | Mapping[str, Step],
+    batches: Iterable,
+    epochs: int,
+    model: nn.Module | Mapping[str, nn.Module],
+    *,
+    lr: float = 1e-3,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+    validation: Iterable | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = True,
+    precision: str = "auto",
+    log_every: int = 1,
+) -> History:
+    """Entraîne un modèle, ou plusieurs qui s'opposent, et renvoie l'historique.
+
+    Un pas reçoit un lot et renvoie au moins `{"loss": perte}`, un scalaire ; les autres valeurs
+    sont moyennées et notées aussi. Pour des réseaux adversaires, `step` et `model` sont deux
+    dictionnaires de mêmes clés : sur chaque lot les pas se suivent dans l'ordre, et chacun ne met
+    à jour que le modèle de même clé, nommé devant ses valeurs (`discriminator_loss`).
+
+    Args:
+        step: fonction lot -> {"loss": scalaire, …}, ou dictionnaire de telles fonctions. Le hasard
+            qu'elle emploie vient de `torch`, seul tirage que la reprise sait reproduire.
+        batches: lots, parcourus une fois par époque. Les tenseurs sont déplacés sur l'appareil.
+        epochs: nombre total d'époques, celles d'avant une reprise comprises.
+        model: module à entraîner, ou dictionnaire de modules. Il est laissé en mode évaluation.
+        lr: pas d'apprentissage.
+        optimizer: fabrique appelée par `optimizer(paramètres, lr=lr)`.
+        validation: lots sur lesquels le même pas est mesuré, sans apprendre, à la fin de l'époque.
+        checkpoint: fichier du point de reprise, écrit à chaque époque ; le précédent est gardé à
+            côté.
+        resume: repart du point de reprise s'il existe ; sinon recommence et l'écrase.
+        precision: "auto" (bf16 où il est rapide), "fp32" ou "bf16".
+        log_every: écrit une ligne toutes les `log_every` époques ; 0 pour aucune.
+
+    Returns:
+        L'historique. Après une interruption (Ctrl-C, bouton stop), il s'arrête au dernier pas
+        fini, et le modèle garde les poids de ce pas.
+
+    Raises:
+        ValueError: aucun lot, clés de `step` et de `model` différentes, précision inconnue.
+        TypeError: pas qui ne renvoie pas {"loss": scalaire}.
+        DivergenceError: perte infinie ou NaN ; le modèle retrouve les poids de la dernière époque
+            finie.
+        CheckpointError: point de reprise illisible, d'un autre modèle, ou impossible à écrire.
+    """
+    trainer = _Trainer(step, model, lr, optimizer, precision)
+    path = None if checkpoint is None else Path(checkpoint)
+    if path is not None and resume:
+        trainer.restore(path)
+    with (
+        _deferred_interrupt() as raise_if_interrupted,
+        trainer.progress_bar(epochs, batches) as bar,
+    ):
+        try:
+            while trainer.epoch < epochs:
+                trainer.train_epoch(batches, bar, raise_if_interrupted)
+                trainer.finish_epoch(validation, path)
+                if log_every and trainer.epoch % log_every == 0:
+                    trainer.log(epochs, bar)
+        except KeyboardInterrupt:
+            trainer.stop(epochs, path)
+        finally:
+            for module in trainer.models.values():
+                module.eval()
+    return trainer.history
+
+
+class _Trainer:
+    """L'état d'un entraînement : ce qu'un point de reprise écrit et relit."""
+
+    def __init__(self, step, model, lr, optimizer, precision):
+        # PartialState plutôt que Accelerator.prepare : les pas appellent eux-mêmes leurs modèles,
+        # que DistributedDataParallel aurait enveloppés ; fit moyenne donc les gradients lui-même.
+        self.process = _process_state()
+        self.steps = step if isinstance(step, Mapping) else {"": step}
+        self.models = model if isinstance(model, Mapping) else {"": model}
+        if set(self.steps) != set(self.models):
+            raise ValueError(
+                f"les pas {sorted(self.steps)} et les modèles {sorted(self.models)} doivent porter "
+                "les mêmes noms."
+            )
+        self.use_bf16 = _wants_bf16(self.process.device, precision)
+        for module in self.models.values():
+            _place(module, self.process)
+        self.parameters = {
+            name: [p for p in module.parameters() if p.requires_grad]
+            for name, module in self.models.items()
+        }
+        self.optimizers = {
+            name: _build_optimizer(optimizer, parameters, lr)
+            for name, parameters in self.parameters.items()
+        }
+        self.history = History()
+        self.epoch = 0  # époques finies
+        self.step_count = 0  # pas faits dans l'époque en cours
+        self.totals = _Totals()
+        if self.process.num_processes > 1:
+            _synchronize_rng(self.process.device)
+        self.order_rng = _rng_state()
+        self.epoch_rng = self.order_rng
+        self.resume_rng: dict[str, Tensor] | None = None
+        self.last_good = self._copy_weights()
+        self.seconds = 0.0
+
+    # --- une époque -------------------------------------------------------------------------------
+
+    def train_epoch(self, batches: Iterable, bar, raise_if_interrupted: Callable[[], None]) -> None:
+        start, earlier = time.perf_counter(), self.seconds
+        for module in self.models.values():
+            module.train()
+        for batch in self._remaining_batches(batches):
+            self._train_step(batch)
+            self.step_count += 1
+            self.seconds = earlier + time.perf_counter() - start
+            bar.update()
+            raise_if_interrupted()
+
+    def _remaining_batches(self, batches: Iterable) -> Iterator:
+        """Les lots de l'époque qui restent à voir, les mêmes qu'avant une interruption."""
+        if self.resume_rng is None:
+            self.epoch_rng = self._common_rng()
+        iterator = self._shard(batches, self.epoch_rng, needed=self.process.num_processes)
+        for _ in itertools.islice(iterator, self.step_count):
+            pass  # lots déjà vus avant l'interruption
+        if self.resume_rng is not None:
+            if self.process.is_main_process:  # c'est le sien que le point de reprise a gardé
+                _set_rng_state(self.resume_rng)
+            self.resume_rng = None
+        return iterator
+
+    def _common_rng(self) -> dict[str, Tensor]:
+        """Le hasard d'où tirer l'ordre des lots, le même dans tous les processus."""
+        return _rng_state() if self.process.num_processes == 1 else self.order_rng
+
+    def _shard(self, batches: Iterable, rng: dict[str, Tensor], needed: int = 1) -> Iterator:
+        """La part de ce processus, un lot sur `num_processes`, dans un ordre tiré de `rng`.
+
+        Les pas d'entraînement s'attendent d'un processus à l'autre : `needed` vaut alors leur
+        nombre, et les derniers lots, s'ils ne suffisent pas à en donner un à chacun, sont laissés.
+        """
+        _set_rng_state(rng)
+        iterator = iter(batches)
+        head = list(itertools.islice(iterator, needed))
+        if not head:
+            raise ValueError(
+                "aucun lot à parcourir : l'ensemble est-il vide, ou le générateur déjà épuisé ? "
+                "Passez une liste, un DataLoader ou `images.batches(...)` : ils se relisent."
+            )
+        if len(head) < needed:
+            raise ValueError(
+                f"{len(head)} lot(s) ne suffisent pas à {needed} processus : prenez des lots plus "
+                "petits ou moins de processus."
+            )
+        iterator = itertools.chain(head, iterator)
+        count, rank = self.process.num_processes, self.process.process_index
+        if count == 1:
+            return iterator
+        # L'ordre des lots est commun, tiré ci-dessus ; le hasard des pas doit différer ensuite,
+        # d'un processus et d'une époque à l'autre, sans changer l'ordre de l'époque suivante.
+        self.order_rng = _rng_state()
+        torch.manual_seed(int(torch.randint(2**62, ())) + self.epoch * count + rank)
+        groups = iter(lambda: list(itertools.islice(iterator, count)), [])
+        return (group[rank] for group in groups if len(group) >= max(needed, rank + 1))
+
+    def _train_step(self, batch: Any) -> None:
+        batch = _send(batch, self.process.device)
+        values = {}
+        for name, step in self.steps.items():
+            optimizer, parameters = self.optimizers[name], self.parameters[name]
+            optimizer.zero_grad(set_to_none=True)
+            result = self._call(step, batch)
+            self._check_finite(result["loss"])
+            # inputs : seuls les gradients de ce modèle sont calculés, jamais ceux de l'adversaire.
+            result["loss"].backward(inputs=parameters)
+            self._average_gradients(parameters)
+            optimizer.step()
+            values |= _prefixed(name, result)
+        self.totals.add(values, _batch_size(batch))
+
+    def _call(self, step: Step, batch: Any) -> Mapping[str, Tensor]:
+        with torch.autocast(self.process.device.type, torch.bfloat16, enabled=self.use_bf16):
+            result = step(batch)
+        loss = result.get("loss") if isinstance(result, Mapping) else None
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            raise TypeError(
+                'le pas doit renvoyer un dictionnaire {"loss": perte}, où la perte est un tenseur '
+                f"d'un seul nombre ; reçu {_shape_or_type(result if loss is None else loss)}."
+            )
+        return result
+
+    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
+        if self.process.num_processes == 1:
+            return
+        from accelerate.utils import reduce
+
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad.copy_(reduce(parameter.grad, reduction="mean"))
+
+    def _check_finite(self, loss: Tensor) -> None:
+        value = loss.item()
+        if not math.isfinite(value):
+            self._diverge(f"la perte vaut {value}", self.step_count + 1)
+
+    def _check_finite_weights(self) -> None:
+        """Un gradient NaN abîme les poids sans que la perte du pas l'ait montré."""
+        for parameter in itertools.chain(*self.parameters.values()):
+            if not parameter.isfinite().all():
+                self._diverge("des poids sont devenus infinis ou NaN", self.step_count)
+
+    def _diverge(self, symptom: str, step_number: int) -> NoReturn:
+        for name, weights in self.last_good.items():
+            self.models[name].load_state_dict(weights)
+        origin = f"de la fin de l'époque {self.epoch}" if self.epoch else "du départ"
+        raise DivergenceError(
+            f"{symptom} à l'époque {self.epoch + 1}, pas {step_number}. Causes probables : pas "
+            "d'apprentissage trop grand, données non normalisées ou déjà NaN, logarithme ou "
+            f"division de zéro dans la perte. Le modèle a retrouvé ses poids {origin} ; essayez un "
+            "pas d'apprentissage dix fois plus petit.",
+            self.history,
+        )
+
+    def finish_epoch(self, validation: Iterable | None, path: Path | None) -> None:
+        start = time.perf_counter()
+        self._check_finite_weights()
+        means = self._reduced(self.totals)
+        if validation is not None:
+            means |= {f"val_{name}": value for name, value in self._validate(validation).items()}
+        self.history.add(means, self.seconds + time.perf_counter() - start)
+        self.epoch += 1
+        self.step_count, self.seconds, self.totals = 0, 0.0, _Totals()
+        self.last_good = self._copy_weights()
+        self.epoch_rng = self._common_rng()
+        if path is not None:
+            self.save(path)
+
+    @torch.no_grad()
+    def _validate(self, validation: Iterable) -> dict[str, float]:
+        for module in self.models.values():
+            module.eval()
+        totals = _Totals()
+        for batch in self._shard(validation, self._common_rng()):
+            batch = _send(batch, self.process.device)
+            values = {}
+            for name, step in self.steps.items():
+                values |= _prefixed(name, self._call(step, batch))
+            totals.add(values, _batch_size(batch))
+        return self._reduced(totals)
+
+    def _reduced(self, totals: _Totals) -> dict[str, float]:
+        """Moyennes sur les exemples de tous les processus."""
+        if self.process.num_processes > 1:
+            from accelerate.utils import gather_object
+
+            totals = _Totals.merge(gather_object([totals]))
+        return {name: value / totals.count for name, value in totals.sums.items()}
+
+    # --- journal ----------------------------------------------------------------------------------
+
+    def progress_bar(self, epochs: int, batches: Iterable):
+        from tqdm import tqdm
+
+        steps = len(batches) // self.process.num_processes if hasattr(batches, "__len__") else None
+        total = steps and epochs * steps
+        done = self.epoch * steps + self.step_count if steps else 0
+        # La barre n'apparaît que si l'attente dépasse deux secondes, et s'efface à la fin.
+        return tqdm(
+            total=total, initial=done, delay=2, leave=False, unit="pas",
+            disable=None if self.process.is_main_process else True,
+        )  # fmt: skip
+
+    def log(self, epochs: int, bar) -> None:
+        if not self.process.is_main_process:
+            return
+        values = [f"{name} {curve[-1]:.4f}" for name, curve in self.history.items()]
+        duration = f"{self.history.seconds[-1]:.1f} s"
+        epoch = f"époque {self.epoch:{len(str(epochs))}d}/{epochs}"
+        bar.clear()
+        print(" · ".join([epoch, *values, duration]), flush=True)
+
+    def stop(self, epochs: int, path: Path | None) -> None:
+        """Garde ce qui est acquis à l'interruption : poids, historique, point de reprise."""
+        if path is not None:
+            self.save(path)
+        if self.totals.count:
+            self.history.add(self._reduced(self.totals), self.seconds)
+        self.history.interrupted_at = (self.epoch + 1, self.step_count)
+        advice = (
+            "pour continuer, relancez la cellule" if path else "poids et historique sont gardés"
+        )
+        print(
+            f"Entraînement interrompu à l'époque {self.epoch + 1}/{epochs}, après le pas "
+            f"{self.step_count} : {advice}."
+        )
+
+    # --- points de reprise ------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        if not self.process.is_main_process:
+            return
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "models": {name: module.state_dict() for name, module in self.models.items()},
+                "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
+                "history": asdict(self.history),
+                "epoch": self.epoch,
+                "step_count": self.step_count,
+                "totals": asdict(self.totals),
+                "seconds": self.seconds,
+                "epoch_rng": self.epoch_rng,
+                "rng": _rng_state(),
+            },
+            buffer,
+        )
+        write_atomically(path, buffer.getvalue(), previous=previous_path(path))
+
+    def restore(self, path: Path) -> None:
+        state = read_checkpoint(path, self.process.device)
+        if state is None:
+            return
+        for name, module in self.models.items():
+            check_same_model(state["models"].get(name, {}), module, path)
+            module.load_state_dict(state["models"][name])
+            self._restore_moments(name, state["optimizers"][name])
+        self.history = History(**state["history"])
+        self.epoch, self.step_count = state["epoch"], state["step_count"]
+        self.totals, self.seconds = _Totals(**state["totals"]), state["seconds"]
+        self.last_good = self._copy_weights()
+        self.epoch_rng = self.order_rng = state["epoch_rng"]
+        if self.step_count:
+            self.resume_rng = state["rng"]
+        else:
+            _set_rng_state(self.epoch_rng)
+        if self.process.is_main_process:
+            print(f"Reprise de {path} après l'époque {self.epoch}, pas {self.step_count}.")
+
+    def _restore_moments(self, name: str, saved: dict) -> None:
+        """Reprend les moments de l'optimiseur, avec les réglages (lr) de cet appel de `fit`."""
+        optimizer = self.optimizers[name]
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({**saved, "param_groups": groups})
+
+    def _copy_weights(self) -> dict[str, dict[str, Tensor]]:
+        return {
+            name: {key: value.detach().clone() for key, value in module.state_dict().items()}
+            for name, module in self.models.items()
+        }
+
+
+@dataclass
+class _Totals:
+    """Sommes pondérées par la taille des lots : le dernier, plus petit, compte moins."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, values: Mapping[str, Tensor | float], size: int) -> None:
+        for name, value in values.items():
+            number = value.item() if isinstance(value, Tensor) else value
+            self.sums[name] = self.sums.get(name, 0.0) + number * size
+        self.count += size
+
+    @classmethod
+    def merge(cls, parts: Iterable[_Totals]) -> _Totals:
+        """Additionne les sommes de plusieurs processus."""
+        whole = cls()
+        for part in parts:
+            for name, value in part.sums.items():
+                whole.sums[name] = whole.sums.get(name, 0.0) + value
+            whole.count += part.count
+        return whole
+
+
+def _wants_bf16(device: torch.device, precision: str) -> bool:
+    if precision not in ("auto", "fp32", "bf16"):
+        raise ValueError(f"précision {precision!r} inconnue : choisir 'auto', 'fp32' ou 'bf16'.")
+    return precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
+
+
+def _place(module: nn.Module, process) -> None:
+    """Déplace le modèle sur l'appareil, au format des convolutions, égal entre processus."""
+    module.to(process.device)
+    if any(isinstance(part, (nn.Conv2d, nn.ConvTranspose2d)) for part in module.modules()):
+        module.to(memory_format=torch.channels_last)
+    if process.num_processes > 1:
+        from accelerate.utils import broadcast
+
+        for tensor in itertools.chain(module.parameters(), module.buffers()):
+            tensor.data.copy_(broadcast(tensor.data))
+
+
+def _build_optimizer(factory, parameters, lr) -> torch.optim.Optimizer:
+    """Crée l'optimiseur, en version fusionnée (une seule boucle compilée) quand elle existe."""
+    options = {"fused": True} if "fused" in inspect.signature(factory).parameters else {}
+    try:
+        return factory(parameters, lr=lr, **options)
+    except RuntimeError:  # version fusionnée absente sur cet appareil ou dans cette version
+        return factory(parameters, lr=lr)
+
+
+def _send(batch: Any, device: torch.device) -> Any:
+    from accelerate.utils import send_to_device
+
+    return send_to_device(batch, device, non_blocking=True)
+
+
+def _prefixed(name: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name}_{key}" if name else key: value for key, value in values.items()}
+
+
+def _batch_size(batch: Any) -> int:
+    from accelerate.utils import find_batch_size
+
+    try:
+        return find_batch_size(batch)
+    except (TypeError, ValueError, IndexError):  # lot sans tenseur, comme ceux de range(100)
+        return 1
+
+
+def _shape_or_type(value: Any) -> str:
+    return f"un tenseur {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+# --- hasard ---------------------------------------------------------------------------------------
+
+
+def _rng_state() -> dict[str, Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _set_rng_state(state: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(state["cpu"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())
+
+
+def _synchronize_rng(device: torch.device) -> None:
+    """Donne à tous les processus le hasard du premier."""
+    from accelerate.utils import broadcast
+
+    torch.set_rng_state(broadcast(torch.get_rng_state().to(device)).cpu())
+
+
+# --- interruption ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], None]]:
+    """Reporte Ctrl-C à la fin du pas en cours, pour que poids, moments et compteurs s'accordent."""
+    requested = threading.Event()
+
+    def raise_if_requested() -> None:
+        if requested.is_set():
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signal y serait interdit
+        yield raise_if_requested
+        return
+    earlier = signal.signal(signal.SIGINT, lambda *_: requested.set())
+    try:
+        yield raise_if_requested
+    finally:
+        signal.signal(signal.SIGINT, earlier)
