@@ -1,0 +1,132 @@
+"""`python -m labkit` : ce qu'a cette machine, ce qui lui manque, et comment y remédier."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_NEEDED = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "accelerate", "safetensors")
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+_COMFORTABLE_DISK = 2e9  # octets : les données du profil complet et les sorties des labs
+
+
+@dataclass
+class Finding:
+    """Une ligne du diagnostic ; `blocking` si le profil rapide ne peut pas tourner sans."""
+
+    text: str
+    remedy: str = ""
+    blocking: bool = False
+
+    def __str__(self) -> str:
+        mark = "✗" if self.blocking else "!" if self.remedy else "✓"
+        return f"  {mark} {self.text}" + (f"\n      → {self.remedy}" if self.remedy else "")
+
+
+def main() -> int:
+    """Affiche le diagnostic.
+
+    Returns:
+        0 si les labs peuvent tourner en profil rapide, 1 sinon.
+    """
+    print(f"labkit {importlib.import_module('labkit').__version__}")
+    blocked = False
+    for title, inspect in _SECTIONS.items():
+        print(title)
+        for finding in [] if blocked and inspect is not _versions else inspect():
+            print(finding)
+            blocked |= finding.blocking
+    print(
+        "Il manque de quoi lancer les labs : voir les lignes ✗."
+        if blocked
+        else "Tous les labs peuvent tourner en profil rapide."
+    )
+    return int(blocked)
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding(f"Python {platform.python_version()}, {platform.platform(terse=True)}")
+    for module in _NEEDED:
+        name = _DISTRIBUTIONS.get(module, module)
+        try:
+            importlib.import_module(module)
+            yield Finding(f"{name} {importlib.metadata.version(name)}")
+        except Exception as error:  # un paquet mal assorti peut échouer de toutes les façons
+            yield Finding(
+                f"{name} ne s'importe pas : {error}",
+                "réinstallez l'ensemble : python -m pip install -r requirements.txt",
+                blocking=True,
+            )
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    from labkit.training import has_fast_bf16, pick_device
+
+    device = pick_device()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    yield Finding(f"calcul sur {name}, {torch.get_num_threads()} fils d'exécution")
+    has_bf16 = has_fast_bf16(device)
+    yield Finding(
+        "bf16 rapide : employé par fit" if has_bf16 else "pas de bf16 rapide : fit calcule en fp32"
+    )
+
+
+def _data() -> Iterator[Finding]:
+    from labkit import data
+
+    train = data.load_images("digits").train
+    yield Finding(f"digits : {len(train)} images d'entraînement, livrées avec scikit-learn")
+    yield Finding(f"dossier des données : {data.data_root()}")
+    for name in ("mnist", "fashion_mnist"):
+        if not data.raw_folder(name).is_dir():
+            yield Finding(
+                f"{name} absent (profil complet seulement)",
+                "il sera téléchargé au premier usage, ou donnez à LABKIT_DATA un dossier qui l'a",
+            )
+            continue
+        try:
+            data.check_files(name)
+            yield Finding(f"{name} : fichiers présents, sommes de contrôle justes")
+        except data.DataError as error:
+            yield Finding(f"{name} inutilisable (profil complet seulement)", str(error))
+
+
+def _references() -> Iterator[Finding]:
+    from labkit.references import ReferenceModelError, list_references, load_reference
+
+    for name, card in list_references().items():
+        try:
+            load_reference(name)
+            yield Finding(f"{name} : {card['lab']}, {card['dataset']['name']}")
+        except ReferenceModelError as error:
+            yield Finding(f"{name} inutilisable", str(error))
+
+
+def _disk() -> Iterator[Finding]:
+    from labkit.data import data_root
+
+    for label, folder in (("dossier courant", Path.cwd()), ("données", data_root())):
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free = shutil.disk_usage(existing).free
+        remedy = "libérez de la place : moins de 2 Go" if free < _COMFORTABLE_DISK else ""
+        yield Finding(f"{label} : {free / 1e9:.0f} Go libres", remedy)
+
+
+_SECTIONS = {
+    "Versions": _versions,
+    "Calcul": _devices,
+    "Données": _data,
+    "Références": _references,
+    "Disque": _disk,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
