@@ -200,7 +200,10 @@ def data_root(root: str | Path | None = None) -> Path:
     """Donne le dossier des données : `root`, sinon `LABKIT_DATA`, sinon un cache personnel."""
     from platformdirs import user_cache_path
 
-    return Path(root or os.environ.get("LABKIT_DATA") or user_cache_path("labkit")).expanduser()
+    root = root or os.environ.get("LABKIT_DATA") or user_cache_path("labkit")
+    return (
+        Path(root).expanduser().absolute()
+    )  # absolu : les messages d'erreur le montrent en entier
 
 
 def raw_folder(name: str, root: str | Path | None = None) -> Path:
