@@ -91,6 +91,7 @@ def _load_if_sound(path: Path, device: torch.device) -> dict | None:
 
 
 def check_same_model(weights: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
+    """Refuse des poids qui n'ont pas les noms et les formes de ceux du modèle."""
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if found == expected:
