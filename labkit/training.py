@@ -408,11 +408,10 @@ class _Trainer:
         steps = len(batches) // self.process.num_processes if hasattr(batches, "__len__") else None
         total = steps and epochs * steps
         done = self.epoch * steps + self.step_count if steps else 0
-        # La barre n'apparaît que si l'attente dépasse deux secondes, et s'efface à la fin.
-        return tqdm(
-            total=total, initial=done, delay=2, leave=False, unit="pas",
-            disable=None if self.process.is_main_process else True,
-        )  # fmt: skip
+        # Elle n'apparaît que si l'attente dépasse deux secondes, et s'efface à la fin. Les outils
+        # qui exécutent les notebooks l'éteignent par la variable TQDM_DISABLE.
+        hidden = {} if self.process.is_main_process else {"disable": True}
+        return tqdm(total=total, initial=done, delay=2, leave=False, unit="pas", **hidden)
 
     def log(self, epochs: int, bar) -> None:
         if not self.process.is_main_process:

@@ -1,0 +1,1 @@
+"""Mesures des performances que le cours annonce : `python -m benchmarks`."""

@@ -1,0 +1,21 @@
+"""Durée des labs, relevée à leur dernière exécution (`make site`)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measure import Measure, Skipped
+
+STATUS = Path(__file__).resolve().parents[1] / "_build" / "executed" / "status.json"
+
+
+def measures() -> Iterator[Measure | Skipped]:
+    if not STATUS.is_file():
+        yield Skipped("durée des labs", "lancez d'abord make site")
+        return
+    for lab in json.loads(STATUS.read_text(encoding="utf-8"))["labs"]:
+        if lab["status"] != "réussi":
+            yield Skipped(lab["name"], "sa dernière exécution a échoué", held=False)
+        elif lab["profil"] == "rapide":
+            name = f"{lab['name']}, profil rapide"
+            yield Measure(name, lab["seconds"], "s", at_most=30, digits=1)

@@ -1,0 +1,71 @@
+"""Une mesure et sa borne."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Une valeur mesurée, l'intervalle où elle doit tomber, et de quoi l'afficher."""
+
+    name: str
+    value: float
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    digits: int = 2
+
+    @property
+    def held(self) -> bool:
+        low = float("-inf") if self.at_least is None else self.at_least
+        high = float("inf") if self.at_most is None else self.at_most
+        return low <= self.value <= high
+
+    def line(self) -> str:
+        value = f"{self._text(self.value)} {self.unit}".strip()
+        return f"{self.name:<58} {value:>10} {self._bound():>16} {'✓' if self.held else '✗'}"
+
+    def _bound(self) -> str:
+        low, high = (None if x is None else self._text(x) for x in (self.at_least, self.at_most))
+        if low is not None and high is not None:
+            return f"{low} à {high}"
+        return f"≥ {low}" if low is not None else f"≤ {high}"
+
+    def _text(self, number: float) -> str:
+        return f"{number:.{self.digits}f}".replace(".", ",")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Une mesure impossible ici, et pourquoi ; sauf `held=False`, ce n'est pas un échec."""
+
+    name: str
+    reason: str
+    held: bool = True
+
+    def line(self) -> str:
+        return f"{self.name} : non mesuré, {self.reason}{'' if self.held else ' ✗'}"
+
+
+def alternate(actions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Chronomètre chaque action tour à tour, pour que toutes subissent la même machine.
+
+    Returns:
+        Durées en secondes, `repeats` par action.
+    """
+    seconds = {name: [] for name in actions}
+    for _ in range(repeats):
+        for name, action in actions.items():
+            start = time.perf_counter()
+            action()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(numerators: list[float], denominators: list[float]) -> float:
+    """Médiane des rapports de durées mesurées au même tour."""
+    return statistics.median(n / d for n, d in zip(numerators, denominators, strict=True))

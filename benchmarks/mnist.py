@@ -1,0 +1,100 @@
+"""L'autoencodeur sur MNIST entier : vitesse contre la boucle habituelle, et perte atteinte."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss
+
+import labkit
+from benchmarks.measure import Measure, Skipped, alternate, median_ratio
+from labkit.data import DataError, ImageSplits, data_root
+from labkit.models import AutoEncoder
+
+BATCH_SIZE = 128
+EPOCHS = 20
+# MSE d'entraînement de référence, tenue à 3 % près.
+REFERENCE_LOSSES = {1: 0.0603, 20: 0.0362}
+
+
+def measures() -> Iterator[Measure | Skipped]:
+    try:
+        images = labkit.load_images("mnist", download=False)
+    except DataError as error:
+        yield Skipped("autoencodeur sur MNIST", str(error))
+        return
+    yield from _speed(images)
+    yield from _losses(images)
+
+
+def _speed(images: ImageSplits) -> Iterator[Measure]:
+    resident = images.train.batches(BATCH_SIZE)
+    one_batch = next(iter(resident))
+    epochs = {
+        "labkit": lambda: _fit(images.train.batches(BATCH_SIZE, shuffle=True), 1),
+        "resident": lambda: _fit(_Repeated(one_batch, len(resident)), 1),
+    }
+    for epoch in epochs.values():  # premiers appels : imports, allocations
+        epoch()
+    seconds = alternate(epochs, repeats=7)
+    ratio = median_ratio(seconds["labkit"], seconds["resident"])
+    yield Measure("époque labkit / mêmes pas sur un lot résident", ratio, at_most=1.15)
+
+    seconds = alternate({"usual": _usual_epoch, "labkit": epochs["labkit"]}, repeats=3)
+    ratio = median_ratio(seconds["usual"], seconds["labkit"])
+    yield Measure("boucle habituelle / époque labkit", ratio, at_least=2)
+
+
+def _losses(images: ImageSplits) -> Iterator[Measure]:
+    history = _fit(images.train.batches(BATCH_SIZE, shuffle=True), EPOCHS)
+    for epoch, reference in REFERENCE_LOSSES.items():
+        yield Measure(
+            f"MSE d'entraînement à l'époque {epoch}, graine 0", history["loss"][epoch - 1],
+            at_least=0.97 * reference, at_most=1.03 * reference, digits=4,
+        )  # fmt: skip
+
+
+class _Repeated:
+    """Le même lot, plusieurs fois."""
+
+    def __init__(self, batch, count: int):
+        self.batch, self.count = batch, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self):
+        return itertools.repeat(self.batch, self.count)
+
+
+def _fit(batches, epochs: int) -> labkit.History:
+    labkit.set_seed(0)
+    model = AutoEncoder()
+
+    def step(batch):
+        x, _ = batch
+        return {"loss": mse_loss(model(x), x.flatten(1))}
+
+    return labkit.fit(step, batches, epochs, model, log_every=0)
+
+
+def _usual_epoch() -> None:
+    """La boucle des tutoriels : une image à la fois par ToTensor, DataLoader, Adam, fp32."""
+    from torchvision import datasets, transforms
+
+    dataset = datasets.MNIST(data_root(), train=True, transform=transforms.ToTensor())
+    loader = torch.utils.data.DataLoader(dataset, BATCH_SIZE, shuffle=True)
+    device = labkit.pick_device()
+    model = AutoEncoder().to(device)
+    optimizer, criterion = torch.optim.Adam(model.parameters(), lr=1e-3), nn.MSELoss()
+    total = 0.0
+    for x, _ in loader:
+        x = x.to(device).flatten(1)
+        optimizer.zero_grad()
+        loss = criterion(model(x), x)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(x)

@@ -1,0 +1,74 @@
+"""L'autoencodeur du lab 02 : ses couches, ses formes, ses bornes."""
+
+import pytest
+import torch
+
+from labkit.models import AutoEncoder
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 16, 64])
+def test_parameter_count(latent_dim):
+    """Une couche de n à m a m (n + 1) paramètres ; 784-256-128-d, puis le miroir."""
+    encoder = 256 * (784 + 1) + 128 * (256 + 1) + latent_dim * (128 + 1)
+    decoder = 128 * (latent_dim + 1) + 256 * (128 + 1) + 784 * (256 + 1)
+    assert sum(p.numel() for p in AutoEncoder(latent_dim).parameters()) == encoder + decoder
+
+
+def test_default_latent_plane():
+    model = AutoEncoder()
+    assert model.latent_dim == 2
+    assert sum(p.numel() for p in model.parameters()) == 469_010
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (5, 784), (1, 1, 28, 28)])
+def test_shapes(shape):
+    model = AutoEncoder(latent_dim=3)
+    x = torch.rand(shape)
+    z = model.encode(x)
+    assert z.shape == (shape[0], 3)
+    assert model.decode(z).shape == (shape[0], 784)
+    assert torch.equal(model(x), model.decode(model.encode(x)))
+
+
+def test_reading_order_of_pixels():
+    model = AutoEncoder()
+    x = torch.rand(4, 1, 28, 28)
+    assert torch.equal(model(x), model(x.reshape(4, 784)))
+
+
+def test_formula_layer_by_layer():
+    model = AutoEncoder().double()
+    x = torch.rand(3, 784, dtype=torch.float64)
+    w = [p.detach() for p in model.parameters()]
+    h = x
+    for layer in range(6):
+        h = h @ w[2 * layer].T + w[2 * layer + 1]
+        if layer not in (2, 5):  # ni le code ni la sortie ne sont rectifiés
+            h = h.clamp(min=0)
+    torch.testing.assert_close(model(x), 1 / (1 + torch.exp(-h)))
+
+
+def test_output_stays_in_the_unit_interval_however_far_the_code():
+    decoded = AutoEncoder().decode(1e4 * torch.randn(64, 2))
+    assert decoded.min() >= 0
+    assert decoded.max() <= 1
+    assert decoded.isfinite().all()
+
+
+def test_code_can_be_negative():
+    torch.manual_seed(0)
+    z = AutoEncoder().encode(torch.rand(64, 784))
+    assert z.min() < 0 < z.max()
+
+
+def test_every_parameter_learns():
+    model = AutoEncoder()
+    x = torch.rand(32, 784)
+    torch.nn.functional.mse_loss(model(x), x).backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("latent_dim", [0, -1])
+def test_latent_dimension_must_be_positive(latent_dim):
+    with pytest.raises(ValueError, match=f"au moins 1, reçu {latent_dim}"):
+        AutoEncoder(latent_dim)

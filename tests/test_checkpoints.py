@@ -1,0 +1,258 @@
+"""Les points de reprise : jamais une moitié de fichier, jamais un fichier abîmé qui serait cru."""
+
+import copy
+import errno
+import os
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from labkit import checkpoints
+from labkit.checkpoints import CheckpointError, previous_path, read_checkpoint, write_atomically
+from labkit.training import fit
+
+CPU = torch.device("cpu")
+
+
+def train(model: nn.Module, epochs: int, path, **options):
+    torch.manual_seed(0)
+    batches = list(torch.randn(3, 8, 4))
+
+    def step(x):
+        return {"loss": model(x).square().mean()}
+
+    return fit(step, batches, epochs, model, checkpoint=path, log_every=0, **options)
+
+
+def new_model(hidden: int = 5) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, hidden), nn.Linear(hidden, 1))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Un point de reprise après deux époques, et le précédent après une."""
+    path = tmp_path / "point.pt"
+    train(new_model(), 2, path)
+    return path
+
+
+def fail_with(code: int):
+    def fail(*_args, **_options):
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+# --- écriture -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_failed_write_leaves_the_former_file_intact(call, code, tmp_path, monkeypatch):
+    path = tmp_path / "fichier"
+    write_atomically(path, b"ancien")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, fail_with(code))
+        with pytest.raises(CheckpointError, match=str(path.name)):
+            write_atomically(path, b"nouveau", previous=previous_path(path))
+    assert path.read_bytes() == b"ancien"
+    assert [file.name for file in tmp_path.iterdir()] == ["fichier"]
+
+
+def test_rotation_that_stops_half_way_leaves_the_former_file(tmp_path, monkeypatch):
+    path, real_replace = tmp_path / "fichier", os.replace
+    write_atomically(path, b"ancien")
+
+    def replace(source, target):
+        if target == path:
+            fail_with(errno.EIO)()
+        real_replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace)
+        with pytest.raises(CheckpointError):
+            write_atomically(path, b"nouveau", previous=previous_path(path))
+    assert previous_path(path).read_bytes() == b"ancien"
+
+
+def test_rotation_keeps_the_two_last_checkpoints(tmp_path):
+    path = tmp_path / "dossier" / "point.pt"
+    train(new_model(), 3, path)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["point.pt", "point.pt.precedent"]
+    assert read_checkpoint(path, CPU)["epoch"] == 3
+    assert read_checkpoint(previous_path(path), CPU)["epoch"] == 2
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_while_training(code, saved, monkeypatch):
+    before = saved.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail_with(code))
+        with pytest.raises(CheckpointError, match="disque plein.*point.pt.*Libérez de la place"):
+            train(new_model(), 3, saved)
+    assert saved.read_bytes() == before
+    model = new_model()
+    assert len(train(model, 3, saved)["loss"]) == 3
+
+
+def test_folder_where_nothing_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "mkdir", fail_with(errno.EROFS))
+    with pytest.raises(CheckpointError, match="impossible d'écrire.*droit d'écrire"):
+        train(new_model(), 1, tmp_path / "dossier" / "point.pt")
+
+
+# --- fichiers abîmés ------------------------------------------------------------------------------
+
+
+def flip_a_weight(content: bytes) -> bytes:
+    """Change un bit au milieu d'un poids, là où rien d'autre que la somme ne le montre."""
+    weight = new_weight_bytes(content)
+    middle = content.index(weight) + len(weight) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def new_weight_bytes(content: bytes) -> bytes:
+    import io
+
+    state = torch.load(io.BytesIO(content), weights_only=True)
+    return state["models"][""]["0.weight"].numpy().tobytes()
+
+
+DAMAGES = {
+    "un bit changé": flip_a_weight,
+    "tronqué": lambda content: content[: len(content) // 2],
+    "presque entier": lambda content: content[:-1],
+    "vide": lambda content: b"",
+    "du texte": lambda content: b"ceci n'est pas un point de reprise",
+    "des zéros": lambda content: bytes(len(content)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_checkpoint_is_replaced_by_the_one_before(damage, saved):
+    expected = new_model()
+    train(expected, 3, saved)
+    # Le fichier abîmé est celui de l'époque 3, le précédent celui de l'époque 2.
+    saved.write_bytes(damage(saved.read_bytes()))
+    model = new_model()
+    with pytest.warns(UserWarning, match="point.pt est abîmé.*celui d'avant"):
+        history = train(model, 3, saved)
+    assert len(history["loss"]) == 3
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected.state_dict()[name])
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_two_damaged_checkpoints_are_an_error_and_are_kept(damage, saved):
+    files = [saved, previous_path(saved)]
+    for file in files:
+        file.write_bytes(damage(file.read_bytes()))
+    contents = [file.read_bytes() for file in files]
+    model = new_model()
+    before = copy.deepcopy(model.state_dict())
+    with (
+        pytest.warns(UserWarning, match="abîmé"),
+        pytest.raises(CheckpointError, match=r"point.pt, point.pt.precedent.*resume=False"),
+    ):
+        train(model, 3, saved)
+    assert [file.read_bytes() for file in files] == contents
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_no_flipped_bit_changes_what_is_read(saved):
+    """Un bit changé n'importe où : le fichier est refusé, ou se relit sans différence."""
+    content = saved.read_bytes()
+    weights = torch.load(saved, weights_only=True)["models"][""]
+    victim = saved.with_name("victime.pt")
+    refused = 0
+    positions = range(0, len(content), max(1, len(content) // 150))
+    for position in positions:
+        victim.write_bytes(
+            content[:position] + bytes([content[position] ^ 16]) + content[position + 1 :]
+        )
+        state = checkpoints._load_if_sound(victim, CPU)
+        if state is None:
+            refused += 1
+            continue
+        assert all(torch.equal(weights[k], v) for k, v in state["models"][""].items()), position
+    assert refused > len(positions) / 3
+
+
+def test_lost_checkpoint_falls_back_on_the_one_before(saved):
+    saved.unlink()
+    assert read_checkpoint(saved, CPU)["epoch"] == 1
+
+
+def test_no_checkpoint_is_not_an_error(tmp_path):
+    assert read_checkpoint(tmp_path / "absent.pt", CPU) is None
+
+
+# --- autres fichiers ------------------------------------------------------------------------------
+
+
+def test_checkpoint_of_another_model_names_the_tensor(saved):
+    model = new_model(hidden=6)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(CheckpointError) as caught:
+        train(model, 3, saved)
+    message = str(caught.value)
+    assert "autre modèle : 0.bias y a la forme (5,), ici (6,)" in message
+    assert "resume=False" in message
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_checkpoint_of_a_deeper_model_names_the_missing_tensor(saved):
+    model = nn.Sequential(*new_model(), nn.Linear(1, 1))
+    with pytest.raises(CheckpointError, match=r"2.bias y a la forme absente, ici \(1,\)"):
+        train(model, 3, saved)
+
+
+def test_checkpoint_of_adversaries_is_not_one_of_a_single_model(saved):
+    model = new_model()
+    with pytest.raises(CheckpointError, match="autre modèle"):
+        fit(
+            {"a": lambda x: {"loss": model(x).mean()}}, [torch.ones(2, 4)], 3, {"a": model},
+            checkpoint=saved, log_every=0,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [{"0.weight": torch.ones(5, 4)}, torch.ones(3), [1, 2]])
+def test_sound_file_that_is_not_a_checkpoint(content, saved):
+    torch.save(content, saved)
+    with pytest.raises(CheckpointError, match="n'est pas un point de reprise"):
+        train(new_model(), 3, saved)
+
+
+def test_resume_false_ignores_other_models(saved):
+    history = train(new_model(hidden=6), 1, saved, resume=False)
+    assert len(history["loss"]) == 1
+    assert read_checkpoint(saved, CPU)["models"][""]["0.bias"].shape == (6,)
+
+
+class Malicious:
+    """Un objet dont la lecture par pickle crée un dossier."""
+
+    def __init__(self, target):
+        self.target = str(target)
+
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_hidden_in_a_checkpoint_is_never_run(zipped, tmp_path):
+    path, target = tmp_path / "point.pt", tmp_path / "execute"
+    if zipped:
+        torch.save({"models": Malicious(target)}, path)
+    else:
+        path.write_bytes(pickle.dumps({"models": Malicious(target)}))
+    with pytest.warns(UserWarning, match="abîmé"), pytest.raises(CheckpointError):
+        train(new_model(), 1, path)
+    assert not target.exists()
+    # Le piège fonctionne bien : sans weights_only, il se déclenche.
+    if zipped:
+        torch.load(path, weights_only=False)
+        assert target.exists()
