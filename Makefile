@@ -1,0 +1,61 @@
+# Apprentissage profond génératif : `make help` liste les commandes.
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+VENV_PYTHON := .venv/Scripts/python.exe
+else
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+endif
+
+STAMP := .venv/installed.stamp
+URL ?=
+
+# Sorties accentuées et fichiers en UTF-8, sous Windows aussi.
+export PYTHONUTF8 := 1
+# Aucune barre de progression dans les sorties comparées.
+export TQDM_DISABLE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test site student notebooks bench references lint depot clean
+
+help: ## liste les commandes
+	@$(PYTHON) tools/list_targets.py Makefile
+
+setup: $(STAMP) ## crée .venv et installe requirements.txt (rien si c'est déjà fait)
+
+$(STAMP): requirements.txt pyproject.toml
+	$(PYTHON) tools/check_python.py
+	$(PYTHON) -m venv .venv
+	$(VENV_PYTHON) -m pip install --disable-pip-version-check -r requirements.txt
+	$(VENV_PYTHON) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
+
+test: setup ## pytest, puis nbval sur chaque notebook de labs/
+	$(VENV_PYTHON) -m pytest
+	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env labs
+
+site: setup ## exécute les labs (profil rapide) et construit le site dans _build/html
+	$(VENV_PYTHON) -m tools.execute
+	$(VENV_PYTHON) -m tools.site
+
+student: setup ## copies étudiantes, sans les solutions, dans _build/student
+	$(VENV_PYTHON) -m tools.student
+
+notebooks: setup ## exécute les labs et réécrit leurs sorties déterministes dans labs/
+	$(VENV_PYTHON) -m tools.normalize
+
+bench: setup ## mesure les performances annoncées
+	$(VENV_PYTHON) -m benchmarks
+
+references: setup ## refait les modèles de référence (profil complet, des heures parfois)
+	$(VENV_PYTHON) -m tools.references
+
+lint: setup ## vérifie le style du code (ruff) et le contrat des notebooks
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m tools.contract
+
+depot: setup ## écrit l'adresse du dépôt partout où elle figure : make depot URL=https://…
+	$(VENV_PYTHON) -m tools.repository "$(URL)"
+
+clean: ## supprime _build/ et les fichiers écrits par les labs (garde .venv)
+	$(PYTHON) -c "import shutil; [shutil.rmtree(d, ignore_errors=True) for d in ('_build', 'sorties', 'labs/sorties')]"
