@@ -1,0 +1,83 @@
+import json
+
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools import execute, notebooks
+from tools.normalize import KERNEL
+
+PARAMETERS = {"profil": "complet", "graine": 0}
+
+
+def small_lab(*sources):
+    parameters = new_code_cell('profil = "rapide"\ngraine = 0', metadata={"tags": ["parameters"]})
+    cells = [new_markdown_cell("# Lab 1 — Essai"), parameters, *map(new_code_cell, sources)]
+    return new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Deux labs exécutés ensemble : l'un réussit, l'autre échoue à sa quatrième cellule."""
+    root = tmp_path_factory.mktemp("cours")
+    (root / "labkit").mkdir()
+    good = small_lab("import pathlib\npathlib.Path('trace.txt').write_text(profil)")
+    bad = small_lab("x = 1", "total = x / 0")
+    paths = [root / "labs" / "01_good.ipynb", root / "labs" / "02_bad.ipynb"]
+    for path, notebook in zip(paths, (good, bad), strict=True):
+        notebooks.write(notebook, path)
+    output = root / "_build"
+    records = execute.execute_all(paths, output, PARAMETERS, root / "labkit")
+    return root, paths, output, records
+
+
+def test_status_holds_time_memory_and_versions(run):
+    _, _, output, records = run
+    saved = json.loads((output / "status.json").read_text(encoding="utf-8"))
+    assert [lab["status"] for lab in saved["labs"]] == ["réussi", "échec"]
+    assert records[0]["seconds"] > 0
+    assert records[0]["peak_mib"] > 10
+    assert {"python", "numpy"} <= set(records[0]["versions"])
+
+
+def test_parameters_reach_the_notebook_and_files_stay_in_the_build(run):
+    root, _, output, _ = run
+    assert (output / "trace.txt").read_text(encoding="utf-8") == "complet"
+    assert not (root / "labs" / "trace.txt").exists()
+
+
+def test_failure_shows_notebook_cell_source_and_traceback(run):
+    error = run[3][1]["error"]
+    assert "02_bad.ipynb : la cellule 4 a échoué" in error
+    assert "total = x / 0" in error
+    assert "ZeroDivisionError" in error
+
+
+def test_unchanged_lab_is_not_executed_again(run, capsys):
+    root, paths, output, _ = run
+    before = (output / "01_good.ipynb").stat().st_mtime_ns
+    records = execute.execute_all(paths[:1], output, PARAMETERS, root / "labkit")
+    assert records[0]["status"] == "réussi"
+    assert (output / "01_good.ipynb").stat().st_mtime_ns == before
+    assert "inchangé" in capsys.readouterr().out
+
+
+def test_fingerprint_follows_sources_parameters_and_package(run):
+    root, paths, _, _ = run
+    first = execute.fingerprint(paths[0], PARAMETERS, root / "labkit")
+    assert first != execute.fingerprint(paths[1], PARAMETERS, root / "labkit")
+    assert first != execute.fingerprint(paths[0], {"profil": "rapide"}, root / "labkit")
+    (root / "labkit" / "model.py").write_text("x = 1\n", encoding="utf-8")
+    assert first != execute.fingerprint(paths[0], PARAMETERS, root / "labkit")
+
+
+def test_a_failing_cell_gives_a_nonzero_exit_status(run, monkeypatch, capsys):
+    _, paths, output, records = run
+    monkeypatch.setattr(execute, "execute_all", lambda *_: records)
+    assert execute.main([str(paths[1]), "--output", str(output)]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_default_parameters_are_not_injected(run):
+    _, paths, _, _ = run
+    assert execute._changed(paths[0], {"profil": "rapide", "graine": 0}) == {}
+    assert execute._changed(paths[0], {"profil": "rapide", "graine": 7}) == {"graine": 7}

@@ -1,0 +1,60 @@
+import pytest
+from nbformat.v4 import new_output
+
+from tools import execute, notebooks, site
+
+
+def figure_output(alt):
+    return new_output(
+        "display_data", data={"image/png": "iVBORw0KGgo="}, metadata={"image/png": {"alt": alt}}
+    )
+
+
+@pytest.fixture
+def built(course):
+    """Le cours miniature, comme si ses labs venaient d'être exécutés."""
+    executed = course / "_build" / "executed"
+    notebooks.write(notebooks.read(course / "labs" / "01_essai.ipynb"), executed / "01_essai.ipynb")
+    record = {"name": "01_essai", "title": "Lab 1 — L'essai", "profil": "rapide", "graine": 0}
+    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": execute.versions()}
+    execute.write_status(executed, [record])
+    return course
+
+
+def test_alt_text_moves_to_where_the_site_reads_it(lab):
+    cell = next(cell for cell in lab.cells if "display(figure)" in cell.source)
+    cell.outputs = [figure_output("Une perte qui décroît.")]
+    site.site_notebook(lab)
+    assert cell.metadata["mystnb"]["image"]["alt"] == "Une perte qui décroît."
+
+
+def test_solutions_are_folded(lab):
+    site.site_notebook(lab)
+    solutions = [cell for cell in lab.cells if "solution" in notebooks.tags(cell)]
+    assert len(solutions) == 2
+    assert all("hide-input" in notebooks.tags(cell) for cell in solutions)
+
+
+def test_sources_hold_pages_notebooks_and_computed_pages(built):
+    source = site.assemble(built, built / "_build")
+    files = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    assert files == {
+        "_config.yml",
+        "_toc.yml",
+        "book/index.md",
+        "book/questions.md",
+        "book/status.md",
+        "labs/01_essai.ipynb",
+    }
+
+
+def test_an_unexecuted_lab_stops_the_site(course, capsys):
+    assert site.main(course) == 1
+    assert "01_essai.ipynb n'a pas été exécuté" in capsys.readouterr().err
+
+
+def test_a_warning_fails_the_build_even_the_second_time(built):
+    index = built / "book" / "index.md"
+    index.write_text("# Bienvenue\n\n[perdu](absente.md)\n", encoding="utf-8")
+    assert site.main(built) != 0
+    assert site.main(built) != 0

@@ -1,0 +1,56 @@
+import pytest
+
+from tools import notebooks, student
+
+LABS = sorted((notebooks.ROOT / "labs").glob("*.ipynb"))
+
+
+def test_no_solution_answer_or_output_remains(lab):
+    copy = student.student_copy(lab)
+    text = "\n".join(cell.source for cell in copy.cells)
+    assert "2 * x" not in text
+    assert "début solution" not in text
+    assert "def double(x):\n    ...  # À compléter\n" in text
+    assert "La somme vaut" not in text
+    assert text.count(student.EMPTY_ANSWER) == 8
+    assert all(not cell.outputs for cell in notebooks.code_cells(copy))
+    assert not any("solution" in notebooks.tags(cell) for cell in copy.cells)
+    assert sum("verification" in notebooks.tags(cell) for cell in copy.cells) == 2
+
+
+def test_two_blocks_in_a_cell_are_both_replaced():
+    block = "    # --- début solution\n    a = {n}\n    # --- fin solution\n"
+    source = "def f():\n" + block.format(n=1) + "    b = 3\n" + block.format(n=2)
+    stub = "    ...  # À compléter\n"
+    assert student.SOLUTION_BLOCK.sub(student.STUB, source) == (
+        "def f():\n" + stub + "    b = 3\n" + stub
+    )
+
+
+def test_copies_leave_the_labs_alone(course):
+    before = (course / "labs" / "01_essai.ipynb").read_bytes()
+    assert student.main([], course) == 0
+    assert (course / "labs" / "01_essai.ipynb").read_bytes() == before
+    assert (course / "_build" / "student" / "01_essai.ipynb").exists()
+
+
+@pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
+def test_no_reference_line_survives_in_real_labs(path):
+    notebook = notebooks.read(path)
+    blocks = [
+        block.group(0)
+        for cell in notebooks.code_cells(notebook)
+        for block in student.SOLUTION_BLOCK.finditer(cell.source)
+    ]
+    assert blocks
+    text = "\n".join(cell.source for cell in student.student_copy(notebook).cells)
+    assert not any(block in text for block in blocks)
+    assert "--- début solution" not in text
+
+
+def test_an_unfilled_first_lab_runs_and_its_checks_say_so(tmp_path):
+    if not LABS:
+        pytest.skip("aucun lab")
+    path = tmp_path / LABS[0].name
+    notebooks.write(student.student_copy(notebooks.read(LABS[0])), path)
+    assert student.problems(path) == []

@@ -1,0 +1,1 @@
+"""Outils du cours : exécuter, vérifier, dériver et publier les notebooks de `labs/`."""

@@ -1,0 +1,250 @@
+"""Contrôle le site construit dans un vrai navigateur, réseau coupé.
+
+    python -m tools.check_site [--screenshots DOSSIER]
+
+Chaque page est ouverte en clair et en sombre, sur un écran large puis étroit. Il faut Chromium et
+l'option « navigateur » du paquet (`pip install -e ".[navigateur]"`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tools import notebooks
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+SCHEMES = {"light": "clair", "dark": "sombre"}
+WIDTHS = (1280, 380)
+SETTLING_TIME = 500  # ms, le temps que la barre latérale se replie avant la capture
+
+# Attend que MathJax ait composé les formules, s'il y en a.
+WAIT_FOR_MATH = "() => window.MathJax ? MathJax.startup.promise.then(() => true) : true"
+
+INSPECT = r"""() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const skipped = "code, pre, script, style, mjx-container, textarea";
+  const walker = document.createTreeWalker(document.querySelector("main") || document.body,
+                                           NodeFilter.SHOW_TEXT);
+  const raw = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (/\$[^$\s][^$]*\$|\\[([]|^\s*\|.*\|/.test(node.data) && !node.parentElement.closest(skipped))
+      raw.push(node.data.trim().slice(0, 60));
+  }
+  return {
+    language: document.documentElement.lang,
+    raw,
+    unrendered: all(".math").filter((e) => !e.querySelector("mjx-container")).length,
+    badMath: all("mjx-merror").map((e) => e.title || e.textContent),
+    formulas: all("mjx-container").length,
+    images: all("main img").length,
+    badImages: all("main img").filter((i) => !i.alt.trim() || !i.naturalWidth)
+                              .map((i) => i.getAttribute("src")),
+    openDetails: all("article details[open]").length,
+  };
+}"""
+
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+class _SilentHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_) -> None:
+        """Ne rien écrire : seules les anomalies intéressent."""
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Sert un dossier sur une adresse locale le temps d'un bloc `with`.
+
+    Args:
+        folder: dossier du site.
+
+    Yields:
+        L'adresse, sans barre finale.
+    """
+    handler = partial(_SilentHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def find_browser() -> str:
+    """Le chemin d'un Chromium installé.
+
+    Raises:
+        FileNotFoundError: aucun n'est dans le PATH.
+    """
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    raise FileNotFoundError(
+        "Aucun navigateur trouvé (" + ", ".join(BROWSERS) + "). Installez Chromium, par exemple "
+        "avec : apt-get install chromium"
+    )
+
+
+class Visit:
+    """Une page ouverte dans un contexte (clair ou sombre) et les anomalies relevées.
+
+    Args:
+        context: contexte de navigation Playwright.
+        base: adresse locale du site.
+    """
+
+    def __init__(self, context, base: str):
+        self.page = context.new_page()
+        self.base = base
+        self.problems: list[str] = []
+        self.facts: dict = {}
+        self.page.route("**/*", self._filter)
+        self.page.on("pageerror", lambda error: self.problems.append(f"erreur JavaScript {error}"))
+        self.page.on("console", self._console)
+        self.page.on("response", self._response)
+
+    def _filter(self, route) -> None:
+        """Refuse toute requête qui sortirait de la machine."""
+        url = route.request.url
+        if url.startswith(self.base) or urlsplit(url).scheme in ("data", "blob"):
+            route.continue_()
+        else:
+            self.problems.append(f"requête vers l'extérieur {url}")
+            route.abort()
+
+    def _console(self, message) -> None:
+        if message.type == "error":
+            self.problems.append(f"erreur de console {message.text}")
+
+    def _response(self, response) -> None:
+        if response.status >= 400:
+            self.problems.append(f"réponse {response.status} pour {response.url}")
+
+    def run(self, name: str, screenshots: Path | None, scheme: str) -> None:
+        """Ouvre la page `name`, l'inspecte et mesure ses débordements."""
+        self.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+        self.page.goto(f"{self.base}/{name}", wait_until="load")
+        self.page.evaluate(WAIT_FOR_MATH)
+        self.facts = self.page.evaluate(INSPECT)
+        self.problems += describe(self.facts)
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            if (overflow := self.page.evaluate(OVERFLOW)) > 0:
+                self.problems.append(f"débordement de {overflow} px à {width} px de large")
+            if screenshots:
+                self.page.wait_for_timeout(SETTLING_TIME)
+                file = f"{name.replace('/', '_').removesuffix('.html')}-{scheme}-{width}.png"
+                self.page.screenshot(path=screenshots / file, full_page=True)
+        self.page.close()
+
+
+def describe(facts: dict) -> list[str]:
+    """Traduit les faits relevés dans une page en anomalies.
+
+    Args:
+        facts: ce que rend le script `INSPECT`.
+
+    Returns:
+        Une phrase par anomalie.
+    """
+    found = []
+    if facts["language"] != "fr":
+        found.append(f"langue « {facts['language']} » au lieu de « fr »")
+    found += [f"formule ou tableau non composé « {text} »" for text in facts["raw"]]
+    if facts["unrendered"]:
+        found.append(f"{facts['unrendered']} formule(s) sans rendu")
+    found += [f"formule erronée « {text} »" for text in facts["badMath"]]
+    found += [f"image sans texte ou non chargée {source}" for source in facts["badImages"]]
+    if facts["openDetails"]:
+        found.append(f"{facts['openDetails']} réponse(s) ou bloc(s) ouverts d'emblée")
+    return found
+
+
+def page_names(site: Path) -> list[str]:
+    """Les pages d'un site, sans les fichiers du thème ni les simples renvois.
+
+    Args:
+        site: dossier du site.
+
+    Returns:
+        Les chemins relatifs, triés.
+    """
+    pages = (page for page in site.rglob("*.html") if "_static" not in page.parts)
+    return sorted(
+        page.relative_to(site).as_posix()
+        for page in pages
+        if 'http-equiv="Refresh"' not in page.read_text(encoding="utf-8")
+    )
+
+
+def check(site: Path, screenshots: Path | None = None) -> dict[str, list[str]]:
+    """Contrôle toutes les pages d'un site et affiche une ligne pour chacune.
+
+    Args:
+        site: dossier qui contient `index.html`.
+        screenshots: dossier où enregistrer des captures, ou None.
+
+    Returns:
+        Les anomalies de chaque page, par nom de page.
+    """
+    from playwright.sync_api import sync_playwright
+
+    names = page_names(site)
+    problems = {name: [] for name in names}
+    if screenshots:
+        screenshots.mkdir(parents=True, exist_ok=True)
+    with serve(site) as base, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser())
+        contexts = {s: browser.new_context(color_scheme=s, locale="fr-FR") for s in SCHEMES}
+        for name in names:
+            for scheme, context in contexts.items():
+                visit = Visit(context, base)
+                visit.run(name, screenshots, scheme)
+                problems[name] += [f"[{SCHEMES[scheme]}] {text}" for text in visit.problems]
+            _announce(name, visit.facts, problems[name])
+        browser.close()
+    return problems
+
+
+def _announce(name: str, facts: dict, problems: list[str]) -> None:
+    counts = f"{facts['formulas']} formules, {facts['images']} images"
+    print(f"{'✗' if problems else '✓'} {name} ({counts})", flush=True)
+    for problem in dict.fromkeys(problems):
+        print(f"    {problem}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Contrôle `_build/html` ; statut 1 s'il y a une anomalie ou pas de navigateur."""
+    parser = argparse.ArgumentParser(description="Contrôle le site dans Chromium, sans réseau.")
+    parser.add_argument("--site", type=Path, default=notebooks.ROOT / "_build" / "html")
+    parser.add_argument("--screenshots", type=Path, help="dossier où enregistrer des captures")
+    options = parser.parse_args(arguments)
+    if not (options.site / "index.html").exists():
+        print(f"Pas de site dans {options.site} : lancez make site.", file=sys.stderr)
+        return 1
+    try:
+        problems = check(options.site, options.screenshots)
+    except ModuleNotFoundError:
+        print('Playwright manque : pip install -e ".[navigateur]"', file=sys.stderr)
+        return 1
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
+    faulty = sum(bool(found) for found in problems.values())
+    print(f"{len(problems)} pages contrôlées, {faulty} avec anomalie.")
+    return 1 if faulty else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

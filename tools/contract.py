@@ -1,0 +1,200 @@
+"""Vérifie que chaque notebook respecte le contrat d'un lab.
+
+Usage : `python -m tools.contract [notebook …]`
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from tools import notebooks
+from tools.normalize import IGNORED
+from tools.notebooks import code_cells, tags
+from tools.repository import current_address
+from tools.student import SOLUTION_BLOCK
+
+KNOWN_TAGS = {"parameters", "solution", "verification", "hide-input", IGNORED}
+PARAMETERS = {"profil": "rapide", "graine": 0}
+LEVELS = ("rappel", "compréhension", "application", "analyse", "ouverte")
+MINIMUM_QUESTIONS, MINIMUM_EXERCISES, MINIMUM_STRICT, MINIMUM_PREDICTIONS = 8, 2, 4, 2
+
+SETUP = """import sys
+
+if "google.colab" in sys.modules:  # sur Colab seulement : torch y est déjà, labkit non
+    %pip install -q "labkit @ git+{address}"
+
+import labkit
+"""
+
+LEVEL = re.compile(r"\A\*\*Question \d+\.\*\* \*\((?P<level>[^)]+)\)\*")
+PREDICTION = re.compile(r"^\*\*Prédiction\.\*\*", re.MULTILINE)
+HEADING = re.compile(r"^## (?P<title>.+?)\s*$", re.MULTILINE)
+PYPLOT = re.compile(r"\bpyplot\b|\bpylab\b")
+ABSOLUTE_PATH = re.compile(r"""["'](?:/[\w.-]+/|[A-Za-z]:\\)""")
+
+
+def violations(notebook: NotebookNode, address: str) -> list[str]:
+    """Ce que le notebook fait de contraire au contrat.
+
+    Args:
+        notebook: un lab tel qu'il est enregistré dans `labs/`.
+        address: adresse du dépôt que la cellule de mise en place doit citer.
+
+    Returns:
+        Une phrase par infraction, vide si le notebook est conforme.
+    """
+    found = [*_header(notebook, address)]
+    for check in CHECKS:
+        found += check(notebook)
+    return found
+
+
+def _header(notebook: NotebookNode, address: str) -> Iterator[str]:
+    if not notebook.cells[0].source.startswith("# Lab "):
+        yield "la première cellule doit être le titre « # Lab N — … »"
+    yield from _parameters(notebook)
+    setup = SETUP.format(address=address)
+    if not any(f"{cell.source}\n".startswith(setup) for cell in notebook.cells):
+        yield f"cellule de mise en place absente, changée, ou d'une autre adresse que {address}"
+
+
+def _parameters(notebook: NotebookNode) -> Iterator[str]:
+    cells = [cell for cell in code_cells(notebook) if "parameters" in tags(cell)]
+    if len(cells) != 1:
+        yield f"{len(cells)} cellule(s) « parameters » au lieu d'une"
+        return
+    try:
+        statements = ast.parse(cells[0].source).body
+        values = {s.targets[0].id: ast.literal_eval(s.value) for s in statements}
+    except (AttributeError, ValueError, SyntaxError):
+        yield "la cellule « parameters » ne doit contenir que des affectations de littéraux"
+        return
+    if values != PARAMETERS:
+        yield 'la cellule « parameters » doit valoir exactement profil = "rapide" et graine = 0'
+
+
+def _identifiers(notebook: NotebookNode) -> Iterator[str]:
+    identifiers = [cell.get("id") for cell in notebook.cells]
+    if None in identifiers:
+        yield "des cellules n'ont pas d'identifiant (nbformat 4.5)"
+    elif len(set(identifiers)) != len(identifiers):
+        yield "deux cellules portent le même identifiant"
+
+
+def _counts(notebook: NotebookNode) -> Iterator[str]:
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    if counts != list(range(1, len(counts) + 1)):
+        # nbval ne compare pas une cellule sans numéro.
+        yield "les cellules de code ne sont pas numérotées de 1 à n : lancez make notebooks"
+
+
+def _cells(notebook: NotebookNode) -> Iterator[str]:
+    for number, cell in enumerate(notebook.cells, start=1):
+        for sentence in _cell(cell):
+            yield f"cellule {number} : {sentence}"
+
+
+def _cell(cell: NotebookNode) -> Iterator[str]:
+    if unknown := tags(cell) - KNOWN_TAGS:
+        yield f"étiquette inconnue {', '.join(sorted(unknown))}"
+    if cell.cell_type != "code":
+        return
+    if PYPLOT.search(cell.source):
+        yield "pyplot est interdit : passez par labkit.plots"
+    if ABSOLUTE_PATH.search(cell.source):
+        yield "chemin absolu dans le code"
+    if IGNORED not in tags(cell) and cell.source.rstrip().endswith(";"):
+        yield "le point-virgule final ne cache rien à nbval : affectez le résultat à « _ »"
+    yield from _outputs(cell)
+
+
+def _outputs(cell: NotebookNode) -> Iterator[str]:
+    if IGNORED in tags(cell):
+        if cell.outputs:
+            yield f"sortie enregistrée dans une cellule « {IGNORED} »"
+        return
+    for output in cell.outputs:
+        if any(kind.startswith("image/") for kind in output.get("data", {})):
+            yield f"une cellule qui montre une figure doit porter « {IGNORED} »"
+        if output.output_type == "error":
+            yield "une erreur est enregistrée en sortie"
+        if output.get("name") == "stderr":
+            yield "la sortie d'erreur (stderr) dépend de la machine : à supprimer"
+
+
+def _strict_cells(notebook: NotebookNode) -> Iterator[str]:
+    count = sum(bool(cell.outputs) for cell in code_cells(notebook) if IGNORED not in tags(cell))
+    if count < MINIMUM_STRICT:
+        yield f"{count} cellule(s) comparée(s) strictement, il en faut {MINIMUM_STRICT}"
+
+
+def _questions(notebook: NotebookNode) -> Iterator[str]:
+    cells = notebooks.questions(notebook)
+    numbers = [int(notebooks.QUESTION.match(cell.source)[1]) for cell in cells]
+    if len(numbers) < MINIMUM_QUESTIONS:
+        yield f"{len(numbers)} question(s), il en faut {MINIMUM_QUESTIONS}"
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield f"questions mal numérotées : {numbers}"
+    for number, cell in zip(numbers, cells, strict=True):
+        level = LEVEL.match(cell.source)
+        if level is None or level["level"] not in LEVELS:
+            yield f"question {number} : niveau absent ({', '.join(LEVELS)})"
+        answer = notebooks.ANSWER.search(cell.source)
+        if answer is None or not answer[1].strip():
+            yield f"question {number} : réponse absente (bloc <details>)"
+        elif not (answer[1].startswith("\n\n") and answer[1].endswith("\n\n")):
+            yield f"question {number} : lignes vides manquantes autour de la réponse"
+
+
+def _exercises(notebook: NotebookNode) -> Iterator[str]:
+    positions = [
+        i for i, cell in enumerate(notebook.cells) if notebooks.EXERCISE.match(cell.source)
+    ]
+    if len(positions) < MINIMUM_EXERCISES:
+        yield f"{len(positions)} exercice(s), il en faut {MINIMUM_EXERCISES}"
+    for number, position in enumerate(positions, start=1):
+        solution, verification = (notebook.cells[position + 1 : position + 3] + [None, None])[:2]
+        if solution is None or "solution" not in tags(solution):
+            yield f"exercice {number} : la cellule « solution » doit suivre l'énoncé"
+        elif not SOLUTION_BLOCK.search(solution.source):
+            yield f"exercice {number} : repères « # --- début/fin solution » absents"
+        if verification is None or "verification" not in tags(verification):
+            yield f"exercice {number} : la cellule « verification » doit suivre la solution"
+        elif "labkit.verify(" not in verification.source:
+            yield f"exercice {number} : la vérification doit appeler labkit.verify"
+
+
+def _sections(notebook: NotebookNode) -> Iterator[str]:
+    prose = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    predictions = len(PREDICTION.findall(prose))
+    if predictions < MINIMUM_PREDICTIONS:
+        yield f"{predictions} prédiction(s) « **Prédiction.** », il en faut {MINIMUM_PREDICTIONS}"
+    if HEADING.findall(prose)[-2:] != ["Ce qu'il faut retenir", "Références"]:
+        yield "les deux dernières sections doivent être « Ce qu'il faut retenir » et « Références »"
+
+
+CHECKS = (_identifiers, _counts, _cells, _strict_cells, _questions, _exercises, _sections)
+
+
+def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
+    """Affiche les infractions de chaque notebook ; statut 1 s'il y en a."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    paths = [Path(a) for a in arguments] or notebooks.lab_paths(root / "labs")
+    address = current_address(root)
+    found = [
+        f"{path.name} : {sentence}"
+        for path in paths
+        for sentence in violations(notebooks.read(path), address)
+    ]
+    print("\n".join(found) or f"{len(paths)} notebook(s) conformes au contrat.")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

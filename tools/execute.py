@@ -1,0 +1,291 @@
+"""Exécute les labs avec papermill, plusieurs à la fois, et consigne temps, mémoire et versions.
+
+    python -m tools.execute [--profil rapide] [--graine 0] [--jobs 2] [lab …]
+
+Un lab inchangé (mêmes sources, mêmes paramètres, mêmes versions) n'est pas exécuté de nouveau.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import papermill
+import psutil
+from papermill.exceptions import PapermillExecutionError, strip_color
+
+from tools import notebooks
+
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "accelerate", "labkit")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+SUCCESS, FAILURE = "réussi", "échec"
+
+
+class PeakMemory:
+    """Mesure, pendant un bloc `with`, la mémoire de crête des processus enfants."""
+
+    def __init__(self, period: float = 0.1):
+        self.period = period
+        self.peak = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(self.period):
+            self.peak = max(self.peak, _children_memory())
+
+
+def _children_memory() -> int:
+    total = 0
+    for child in psutil.Process().children(recursive=True):
+        try:
+            total += child.memory_info().rss
+        except psutil.Error:  # l'enfant vient de finir
+            continue
+    return total
+
+
+def versions() -> dict[str, str]:
+    """Les versions de Python et des paquets dont dépendent les résultats."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def fingerprint(path: Path, parameters: dict, package: Path) -> str:
+    """Empreinte de tout ce dont dépend l'exécution d'un lab, sorties exclues.
+
+    Args:
+        path: le notebook.
+        parameters: `profil` et `graine`.
+        package: dossier du paquet `labkit`.
+
+    Returns:
+        Une somme SHA-256 en hexadécimal.
+    """
+    cells = [
+        (cell.cell_type, cell.source, sorted(notebooks.tags(cell)))
+        for cell in notebooks.read(path).cells
+    ]
+    facts = [cells, parameters, versions(), os.environ.get("LABKIT_DATA")]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for source in sorted(package.rglob("*")):
+        if source.is_file() and "__pycache__" not in source.parts:
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def execute(path: Path, output: Path, parameters: dict) -> dict:
+    """Exécute un notebook dans son propre noyau.
+
+    Args:
+        path: notebook source, jamais modifié.
+        output: notebook exécuté ; son dossier sert de dossier de travail.
+        parameters: valeurs des paramètres ; celles du notebook ne sont pas réécrites.
+
+    Returns:
+        Ce que `status.json` retient du lab ; la clé `error` n'existe qu'en cas d'échec.
+    """
+    record = {"name": path.stem, "title": notebooks.title(notebooks.read(path)), **parameters}
+    start = time.perf_counter()
+    with PeakMemory() as memory:
+        try:
+            papermill.execute_notebook(
+                path,
+                output,
+                parameters=_changed(path, parameters),
+                cwd=output.parent,
+                kernel_name="python3",
+                progress_bar=False,
+            )
+            record["status"] = SUCCESS
+        except Exception as error:  # noqa: BLE001 - un noyau mort est aussi un échec du lab
+            record.update(status=FAILURE, error=describe_failure(path, error))
+    record.update(
+        seconds=round(time.perf_counter() - start, 1),
+        peak_mib=round(memory.peak / 2**20),
+        versions=versions(),
+    )
+    return record
+
+
+def _changed(path: Path, parameters: dict) -> dict:
+    """Ne garde que les paramètres qui diffèrent : sinon papermill ajoute une cellule inutile."""
+    known = papermill.inspect_notebook(path)
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name not in known or ast.literal_eval(known[name]["default"]) != value
+    }
+
+
+def describe_failure(path: Path, error: Exception) -> str:
+    """Dit quel notebook a échoué, à quelle cellule, sur quelle source et pourquoi.
+
+    Args:
+        path: le notebook source.
+        error: l'exception que papermill a levée.
+
+    Returns:
+        Un texte de plusieurs lignes, sans séquence de couleur.
+    """
+    if not isinstance(error, PapermillExecutionError):
+        return f"{path.name} : exécution interrompue ({type(error).__name__} : {error})"
+    number = _cell_number(path, error)
+    traceback = strip_color("\n".join(error.traceback)) or f"{error.ename}: {error.evalue}"
+    return (
+        f"{path.name} : la cellule {number} a échoué.\n"
+        f"--- source de la cellule {number}\n{error.source}\n"
+        f"--- trace\n{traceback}"
+    )
+
+
+def _cell_number(path: Path, error: PapermillExecutionError) -> int:
+    """Rang (à partir de 1) dans le notebook source, que papermill ait ou non ajouté une cellule."""
+    sources = [cell.source for cell in notebooks.read(path).cells]
+    candidates = (error.cell_index, error.cell_index - 1)
+    return next(
+        (i + 1 for i in candidates if i < len(sources) and sources[i] == error.source),
+        error.cell_index + 1,
+    )
+
+
+def execute_all(
+    paths: list[Path],
+    output_dir: Path,
+    parameters: dict,
+    package: Path,
+    jobs: int | None = None,
+) -> list[dict]:
+    """Exécute les labs changés depuis la dernière fois et met `status.json` à jour.
+
+    Args:
+        paths: notebooks sources.
+        output_dir: dossier des notebooks exécutés et de `status.json`.
+        parameters: `profil` et `graine`.
+        package: dossier du paquet `labkit`, dont dépend l'empreinte.
+        jobs: nombre de labs à la fois, 2 au plus par défaut.
+
+    Returns:
+        Un enregistrement par lab, dans l'ordre de `paths`.
+    """
+    output_dir.mkdir(parents=True, exist_ok=True)
+    if os.environ.get("LABKIT_DATA"):  # les labs s'exécutent dans un autre dossier que celui-ci
+        os.environ["LABKIT_DATA"] = str(Path(os.environ["LABKIT_DATA"]).resolve())
+    known = read_status(output_dir)
+    prints = {path.stem: fingerprint(path, parameters, package) for path in paths}
+    stale = [p for p in paths if not _is_fresh(known.get(p.stem), prints[p.stem], output_dir)]
+    # Le plus long d'abord : c'est lui qui fixe la durée totale. Un lab inconnu passe en tête.
+    stale.sort(key=lambda p: -known.get(p.stem, {}).get("seconds", float("inf")))
+    for record in _run(stale, output_dir, parameters, jobs):
+        record["fingerprint"] = prints[record["name"]]
+        known[record["name"]] = record
+        _announce(record)
+        write_status(output_dir, sorted(known.values(), key=lambda lab: lab["name"]))
+    for path in paths:
+        if path not in stale:
+            print(f"{path.stem} : inchangé, exécution précédente gardée", flush=True)
+    return [known[path.stem] for path in paths]
+
+
+def _run(paths: list[Path], output_dir: Path, parameters: dict, jobs: int | None):
+    if not paths:
+        return
+    cores = os.cpu_count() or 1
+    jobs = min(jobs or min(cores, 2), len(paths))
+    # « spawn » partout : même comportement sous Linux, macOS et Windows.
+    with ProcessPoolExecutor(
+        max_workers=jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_limit_threads,
+        initargs=(max(1, cores // jobs),),
+    ) as pool:
+        futures = [pool.submit(execute, p, output_dir / p.name, parameters) for p in paths]
+        for future in futures:
+            yield future.result()
+
+
+def _limit_threads(threads: int) -> None:
+    """Partage les cœurs entre les labs, sans barres de progression ; le noyau en hérite."""
+    os.environ.update({name: str(threads) for name in THREAD_VARIABLES}, TQDM_DISABLE="1")
+
+
+def _is_fresh(record: dict | None, expected: str, output_dir: Path) -> bool:
+    return (
+        record is not None
+        and record["status"] == SUCCESS
+        and record["fingerprint"] == expected
+        and (output_dir / f"{record['name']}.ipynb").exists()
+    )
+
+
+def _announce(record: dict) -> None:
+    print(
+        f"{record['name']} : {record['status']} en {record['seconds']:.1f} s, "
+        f"{record['peak_mib']} Mio au plus",
+        flush=True,
+    )
+
+
+def read_status(output_dir: Path) -> dict[str, dict]:
+    """Les enregistrements de la dernière exécution, par nom de lab ; vide s'il n'y en a pas."""
+    path = output_dir / "status.json"
+    if not path.exists():
+        return {}
+    return {lab["name"]: lab for lab in json.loads(path.read_text(encoding="utf-8"))["labs"]}
+
+
+def write_status(output_dir: Path, records: list[dict]) -> None:
+    """Écrit `status.json` : la machine, puis un enregistrement par lab."""
+    machine = {"system": platform.system(), "cores": os.cpu_count()}
+    text = json.dumps({"machine": machine, "labs": records}, ensure_ascii=False, indent=2)
+    (output_dir / "status.json").write_text(text + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exécute les labs demandés ; statut 1 si une cellule a échoué."""
+    parser = argparse.ArgumentParser(description="Exécute les labs avec papermill.")
+    parser.add_argument("labs", nargs="*", type=Path, help="notebooks (tous par défaut)")
+    parser.add_argument("--profil", default="rapide", choices=("rapide", "complet"))
+    parser.add_argument("--graine", type=int, default=0)
+    parser.add_argument("--jobs", type=int, help="labs exécutés à la fois (2 au plus par défaut)")
+    parser.add_argument("--output", type=Path, default=notebooks.ROOT / "_build" / "executed")
+    options = parser.parse_args(arguments)
+    records = execute_all(
+        options.labs or notebooks.lab_paths(notebooks.ROOT / "labs"),
+        options.output.resolve(),
+        {"profil": options.profil, "graine": options.graine},
+        notebooks.ROOT / "labkit",
+        options.jobs,
+    )
+    errors = [record["error"] for record in records if record["status"] == FAILURE]
+    for error in errors:
+        print(f"\n{error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

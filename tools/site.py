@@ -1,0 +1,145 @@
+"""Assemble les sources du site et le construit avec Jupyter Book.
+
+    python -m tools.site
+
+Les labs doivent avoir été exécutés (`python -m tools.execute`). Tout avertissement est une erreur.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+
+from tools import execute, notebooks
+from tools.questions import questions_page
+from tools.status import status_page
+
+
+class FoldSolutions(Preprocessor):
+    """Replie sur le site le code des solutions d'exercice."""
+
+    def preprocess_cell(self, cell, resources, index):
+        """Traite une cellule (interface de nbconvert)."""
+        if "solution" in notebooks.tags(cell):
+            cell.metadata.tags = [*cell.metadata.tags, "hide-input"]
+        return cell, resources
+
+
+class ImageAltText(Preprocessor):
+    """Porte le texte de remplacement des figures là où MyST-NB le lit.
+
+    `labkit.plots` l'écrit dans les métadonnées de la sortie, dont MyST-NB ne lit que la taille ;
+    le texte de remplacement, il le lit dans celles de la cellule (clé `mystnb.image.alt`).
+    """
+
+    def preprocess_cell(self, cell, resources, index):
+        """Traite une cellule (interface de nbconvert)."""
+        texts = [
+            output.metadata.get("image/png", {}).get("alt", "")
+            for output in cell.get("outputs", [])
+            if "image/png" in output.get("data", {})
+        ]
+        if any(texts):
+            cell.metadata["mystnb"] = {"image": {"alt": " ".join(filter(None, texts))}}
+        return cell, resources
+
+
+PREPROCESSORS = (FoldSolutions(), ImageAltText())
+
+
+def site_notebook(notebook: NotebookNode) -> NotebookNode:
+    """Transforme un notebook exécuté en page du site.
+
+    Args:
+        notebook: le notebook exécuté, modifié sur place.
+
+    Returns:
+        Le même, solutions repliées et figures décrites.
+    """
+    for preprocessor in PREPROCESSORS:
+        notebook, _ = preprocessor.preprocess(notebook, {})
+    return notebook
+
+
+def assemble(root: Path, build: Path) -> Path:
+    """Réunit pages, notebooks exécutés et pages calculées dans un dossier de sources.
+
+    Args:
+        root: racine du dépôt.
+        build: dossier de construction, où `executed/` est déjà rempli.
+
+    Returns:
+        Le dossier des sources du site.
+
+    Raises:
+        FileNotFoundError: un lab n'a pas été exécuté.
+    """
+    source, executed = build / "source", build / "executed"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(root / "book", source / "book")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, source / name)
+    labs = notebooks.lab_paths(root / "labs")
+    known = execute.read_status(executed)
+    for path in labs:
+        if known.get(path.stem, {}).get("status") != execute.SUCCESS:
+            raise FileNotFoundError(
+                f"{path.name} n'a pas été exécuté jusqu'au bout : lancez make site, "
+                "ou python -m tools.execute."
+            )
+        page = site_notebook(notebooks.read(executed / path.name))
+        notebooks.write(page, source / "labs" / path.name)
+    _write(source / "book" / "questions.md", questions_page(labs))
+    machine = json.loads((executed / "status.json").read_text(encoding="utf-8"))["machine"]
+    records = [known[path.stem] for path in labs]
+    _write(source / "book" / "status.md", status_page(records, machine))
+    return source
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def build_site(source: Path, build: Path) -> int:
+    """Lance Jupyter Book, avertissements comptés comme des erreurs.
+
+    Args:
+        source: dossier rendu par `assemble`.
+        build: dossier qui contient `source` ; le site est écrit dans son dossier `html`.
+
+    Returns:
+        Le statut de sortie de Jupyter Book.
+    """
+    # Tout reconstruire : Sphinx ne répète pas les avertissements des pages inchangées, et un
+    # second essai réussirait donc là où le premier a échoué.
+    shutil.rmtree(build / "html", ignore_errors=True)
+    program = shutil.which("jupyter-book", path=sysconfig.get_path("scripts"))
+    command = [program or "jupyter-book", "build", str(source), "-n", "-W", "--all"]
+    # Jupyter Book écrit toujours dans un dossier `_build` : on lui donne le parent du nôtre.
+    command += ["--keep-going", "--quiet", "--path-output", str(build.parent)]
+    return subprocess.run(command, check=False).returncode
+
+
+def main(root: Path = notebooks.ROOT) -> int:
+    """Assemble et construit le site dans `_build/html`."""
+    build = root / "_build"
+    try:
+        source = assemble(root, build)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
+    status = build_site(source, build)
+    if status == 0:
+        print(f"Site construit : {build / 'html' / 'index.html'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Écrit les copies étudiantes : ni solution, ni réponse, ni sortie.
+
+    python -m tools.student [--execute]
+
+Avec `--execute`, chaque copie est aussi exécutée de haut en bas : aucune cellule ne doit échouer,
+et chaque vérification doit dire ce qui manque encore.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert.preprocessors import ClearOutputPreprocessor, Preprocessor
+from nbformat import NotebookNode
+
+from tools import notebooks
+
+SOLUTION_BLOCK = re.compile(
+    r"^(?P<indent>[ \t]*)# --- début solution[ \t]*\n.*?^[ \t]*# --- fin solution[ \t]*$",
+    re.DOTALL | re.MULTILINE,
+)
+STUB = r"\g<indent>...  # À compléter"
+EMPTY_ANSWER = "*Votre réponse :*"
+MISSING = "✗"
+
+
+class StubSolutions(Preprocessor):
+    """Remplace chaque bloc de solution par une ligne à compléter."""
+
+    def preprocess_cell(self, cell, resources, index):
+        """Traite une cellule (interface de nbconvert)."""
+        if "solution" in notebooks.tags(cell):
+            cell.source = SOLUTION_BLOCK.sub(STUB, cell.source)
+            cell.metadata.tags = [tag for tag in cell.metadata.tags if tag != "solution"]
+        return cell, resources
+
+
+class EmptyAnswers(Preprocessor):
+    """Remplace la réponse repliée de chaque question par une place pour celle de l'étudiant."""
+
+    def preprocess_cell(self, cell, resources, index):
+        """Traite une cellule (interface de nbconvert)."""
+        if cell.cell_type == "markdown":
+            cell.source = notebooks.ANSWER.sub(EMPTY_ANSWER, cell.source)
+        return cell, resources
+
+
+PREPROCESSORS = (StubSolutions(), EmptyAnswers(), ClearOutputPreprocessor())
+
+
+def student_copy(notebook: NotebookNode) -> NotebookNode:
+    """Transforme un lab en sa copie étudiante.
+
+    Args:
+        notebook: le lab, modifié sur place.
+
+    Returns:
+        La copie, qui s'exécute encore de haut en bas.
+    """
+    for preprocessor in PREPROCESSORS:
+        notebook, _ = preprocessor.preprocess(notebook, {})
+    return notebook
+
+
+def write_copies(labs: Path, output: Path) -> list[Path]:
+    """Écrit la copie étudiante de chaque lab et rend les chemins écrits."""
+    written = []
+    for path in notebooks.lab_paths(labs):
+        notebooks.write(student_copy(notebooks.read(path)), output / path.name)
+        written.append(output / path.name)
+    return written
+
+
+def problems(path: Path) -> list[str]:
+    """Exécute une copie étudiante non remplie, comme le ferait un étudiant qui lit tout d'abord.
+
+    Args:
+        path: la copie, jamais modifiée.
+
+    Returns:
+        Une phrase par défaut : cellule en échec, ou vérification qui ne signale rien.
+    """
+    notebook = notebooks.read(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        resources = {"metadata": {"path": scratch}}
+        try:
+            NotebookClient(notebook, kernel_name="python3", resources=resources).execute()
+        except CellExecutionError as error:
+            return [f"{path.name} : la copie étudiante échoue.\n{error}"]
+    return [
+        f"{path.name} : une vérification accepte un exercice vide.\n{cell.source}"
+        for cell in notebook.cells
+        if "verification" in notebooks.tags(cell)
+        and not any(MISSING in output.get("text", "") for output in cell.outputs)
+    ]
+
+
+def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
+    """Écrit les copies étudiantes dans `_build/student` ; statut 1 si l'une est défectueuse."""
+    parser = argparse.ArgumentParser(description="Écrit les copies étudiantes.")
+    parser.add_argument("--execute", action="store_true", help="exécute aussi chaque copie")
+    options = parser.parse_args(arguments)
+    found = []
+    for path in write_copies(root / "labs", root / "_build" / "student"):
+        print(path.relative_to(root), flush=True)
+        found += problems(path) if options.execute else []
+    for problem in found:
+        print(problem, file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
