@@ -1,0 +1,108 @@
+"""Les références : ce qui est enregistré se relit à l'identique, et rien d'abîmé n'est chargé."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+from labkit import references
+from labkit.data import ImageSet, ImageSplits
+from labkit.models import AutoEncoder
+from labkit.training import History
+
+ARCHITECTURE = {"model": "AutoEncoder", "latent_dim": 3}
+
+
+@pytest.fixture
+def data():
+    images = torch.arange(4 * 784, dtype=torch.int64).remainder(256).to(torch.uint8)
+    part = ImageSet(images.reshape(4, 1, 28, 28), torch.arange(4))
+    return ImageSplits("digits", part, part[:1], part[1:2], tuple("0123456789"))
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch, data):
+    """Une référence enregistrée par un lab, que l'on fait passer pour installée."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(references, "_INSTALLED", tmp_path / "sorties" / "references")
+    torch.manual_seed(0)
+    model = AutoEncoder(3)
+    history = History({"loss": [0.3, 0.2]}, [1.5, 1.25])
+    card = references.save_reference(
+        "essai", model, ARCHITECTURE, lab="02_autoencoder", data=data, seed=7,
+        history=history, metrics={"test_mse": 0.123456789},
+    )  # fmt: skip
+    return model, card
+
+
+def test_the_same_weights_come_back_in_eval_mode(saved):
+    model, _ = saved
+    loaded = references.load_reference("essai")
+    assert isinstance(loaded, AutoEncoder) and not loaded.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
+def test_the_card_says_where_the_weights_come_from(saved, data):
+    _, card = saved
+    assert references.list_references() == {"essai": card}
+    digest = hashlib.sha256(data.train.images.numpy().tobytes())
+    digest.update(data.train.labels.numpy().tobytes())
+    assert card["dataset"] == {"name": "digits", "train": 4, "sha256": digest.hexdigest()}
+    assert (card["seed"], card["epochs"], card["seconds"]) == (7, 2, 2.8)
+    assert card["metrics"] == {"test_mse": 0.12346}
+    assert {"processor", "cores", "system", "python", "torch"} == set(card["machine"])
+    assert len(card["commit"]) == 40 or "inconnu" in card["commit"]
+
+
+@pytest.mark.parametrize("damage", ["modified", "truncated", "missing"])
+def test_damaged_weights_are_refused(saved, tmp_path, damage):
+    path = tmp_path / "sorties" / "references" / "essai.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content if damage == "modified" else content[:-10])
+    with pytest.raises(references.ReferenceModelError, match="absents ou abîmés"):
+        references.load_reference("essai")
+
+
+def test_an_unknown_reference_gives_the_near_names(saved):
+    with pytest.raises(ValueError, match="Vouliez-vous dire 'essai'"):
+        references.load_reference("essay")
+
+
+def test_an_architecture_that_does_not_rebuild_the_model_is_refused(saved, data):
+    with pytest.raises(references.ReferenceModelError, match="ne reconstruit pas"):
+        references.save_reference(
+            "faux", AutoEncoder(3), {"model": "AutoEncoder", "latent_dim": 4}, lab="02",
+            data=data, seed=0, history=History(), metrics={},
+        )  # fmt: skip
+
+
+def test_weights_above_the_limit_are_refused(saved, data, monkeypatch):
+    monkeypatch.setattr(references, "_MAX_BYTES", 1000)
+    with pytest.raises(references.ReferenceModelError, match="au-delà"):
+        references.save_reference(
+            "gros", AutoEncoder(3), ARCHITECTURE, lab="02", data=data, seed=0,
+            history=History(), metrics={},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", references.list_references())
+def test_every_shipped_reference_is_sound(name):
+    card = references.list_references()[name]
+    model = references.load_reference(name)
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    wanted = {"architecture", "lab", "commit", "seed", "dataset", "epochs", "seconds", "machine"}
+    assert wanted <= set(card)
+
+
+def test_the_shipped_autoencoder_reaches_the_course_numbers():
+    metrics = json.loads((references._INSTALLED / "autoencoder.json").read_text(encoding="utf-8"))[
+        "metrics"
+    ]
+    assert metrics["train_mse_epoch_1"] == pytest.approx(0.0603, rel=0.03)
+    assert metrics["train_mse_epoch_20"] == pytest.approx(0.0362, rel=0.03)
