@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -32,7 +32,7 @@ class ReferenceModelError(RuntimeError):
 
 def list_references() -> dict[str, dict]:
     """Donne les références livrées avec labkit : nom -> fiche de provenance."""
-    return {path.stem: _read_card(path) for path in sorted(_INSTALLED.glob("*.json"))}
+    return {path.stem: _read_json(path) for path in sorted(_INSTALLED.glob("*.json"))}
 
 
 def load_reference(name: str) -> nn.Module:
@@ -104,25 +104,73 @@ def save_reference(
         raise ReferenceModelError(f"{name} pèse {size}, au-delà des 25 Mo permis.")
     card = {
         "architecture": dict(architecture),
-        "lab": lab,
-        "commit": _commit(),
-        "seed": seed,
-        "dataset": {"name": data.name, "train": len(data.train), "sha256": _checksum(data)},
+        **_provenance(lab, data, seed),
         "epochs": len(history.seconds),
         "seconds": round(sum(history.seconds), 1),
-        "machine": _machine(),
         "metrics": {key: round(value, 5) for key, value in metrics.items()},
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     _SAVED.mkdir(parents=True, exist_ok=True)
     path = _SAVED / f"{name}.safetensors"
     path.write_bytes(content)
-    text = json.dumps(card, indent=1, ensure_ascii=False)
-    path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    _write_json(path.with_suffix(".json"), card)
     return card
 
 
-def _read_card(path: Path) -> dict:
+def save_results(
+    name: str, rows: Sequence[Mapping], *, lab: str, data: ImageSplits, seed: int
+) -> dict:
+    """Enregistre le tableau d'une étude et sa provenance dans `sorties/references/results`.
+
+    Args:
+        name: nom du tableau.
+        rows: ses lignes, colonne -> valeur.
+        lab: nom du notebook qui l'a calculé.
+        data: jeu d'images employé.
+        seed: graine de l'expérience.
+
+    Returns:
+        La fiche : provenance, et le tableau sous la clé `rows`.
+    """
+    card = {**_provenance(lab, data, seed), "rows": [dict(row) for row in rows]}
+    _write_json(_SAVED / "results" / f"{name}.json", card)
+    return card
+
+
+def load_results(name: str) -> dict:
+    """Relit le tableau d'une étude livrée avec labkit.
+
+    Args:
+        name: nom donné à `save_results`.
+
+    Returns:
+        La fiche : provenance, et le tableau sous la clé `rows`.
+
+    Raises:
+        ValueError: tableau inconnu.
+    """
+    known = {path.stem: path for path in sorted((_INSTALLED / "results").glob("*.json"))}
+    if name not in known:
+        raise ValueError(f"tableau {name!r} inconnu. Au choix : {', '.join(known) or 'aucun'}.")
+    return _read_json(known[name])
+
+
+def _provenance(lab: str, data: ImageSplits, seed: int) -> dict:
+    return {
+        "lab": lab,
+        "commit": _commit(),
+        "seed": seed,
+        "dataset": {"name": data.name, "train": len(data.train), "sha256": _checksum(data)},
+        "machine": _machine(),
+    }
+
+
+def _write_json(path: Path, card: Mapping) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -106,3 +106,14 @@ def test_the_shipped_autoencoder_reaches_the_course_numbers():
     ]
     assert metrics["train_mse_epoch_1"] == pytest.approx(0.0603, rel=0.03)
     assert metrics["train_mse_epoch_20"] == pytest.approx(0.0362, rel=0.03)
+
+
+def test_a_study_comes_back_with_its_provenance(saved, data):
+    rows = [{"latent": 2, "loss": 120.5}, {"latent": 5, "loss": 110.25}]
+    card = references.save_results("etude", rows, lab="03_vae", data=data, seed=3)
+    assert references.load_results("etude") == card
+    assert card["rows"] == rows
+    assert (card["lab"], card["seed"], card["dataset"]["train"]) == ("03_vae", 3, 4)
+    assert "etude" not in references.list_references()
+    with pytest.raises(ValueError, match="Au choix : etude"):
+        references.load_results("autre")

@@ -38,10 +38,10 @@ def install(saved: Path, package: Path) -> list[str]:
     Returns:
         Les noms des références installées.
     """
-    package.mkdir(exist_ok=True)
-    for path in [*saved.glob("*.safetensors"), *saved.glob("*.json")]:
-        shutil.copy(path, package / path.name)
-    return sorted(path.stem for path in saved.glob("*.json"))
+    shutil.copytree(
+        saved, package, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pt*", "*.db")
+    )
+    return sorted(path.stem for path in saved.rglob("*.json"))
 
 
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
