@@ -39,6 +39,17 @@ def write_atomically(path: Path, content: bytes, previous: Path | None = None) -
         raise CheckpointError(_explain_write_error(path, error)) from error
 
 
+def check_writable(path: Path) -> None:
+    """Vérifie d'avance que le point de reprise pourra être écrit, dossier créé au besoin."""
+    probe = path.with_name(f"{path.name}.essai")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise CheckpointError(_explain_write_error(path, error)) from error
+
+
 def _remove_quietly(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)

@@ -189,8 +189,9 @@ def load_images(name: str, root: str | Path | None = None, download: bool = True
         DataError: données absentes, abîmées, d'une autre taille, ou dossier inutilisable.
     """
     if name not in _CLASSES:
-        near = difflib.get_close_matches(name.lower().replace("-", "_"), _CLASSES, cutoff=0.4)
-        hint = f" Vouliez-vous dire {' ou '.join(map(repr, near))} ?" if near else ""
+        plain = str(name).lower().replace("-", "_")
+        near = difflib.get_close_matches(plain, _CLASSES, n=1, cutoff=0.4)
+        hint = f" Vouliez-vous dire {near[0]!r} ?" if near else ""
         raise ValueError(f"jeu d'images {name!r} inconnu.{hint} Au choix : {', '.join(_CLASSES)}.")
     train, val, test = _digits() if name == "digits" else _torchvision(name, root, download)
     return ImageSplits(name, train, val, test, _CLASSES[name])
@@ -201,9 +202,8 @@ def data_root(root: str | Path | None = None) -> Path:
     from platformdirs import user_cache_path
 
     root = root or os.environ.get("LABKIT_DATA") or user_cache_path("labkit")
-    return (
-        Path(root).expanduser().absolute()
-    )  # absolu : les messages d'erreur le montrent en entier
+    # Absolu : les messages d'erreur le montrent en entier.
+    return Path(root).expanduser().absolute()
 
 
 def raw_folder(name: str, root: str | Path | None = None) -> Path:
@@ -262,9 +262,11 @@ def _digits() -> tuple[ImageSet, ImageSet, ImageSet]:
 
 def _torchvision(name: str, root, download: bool) -> tuple[ImageSet, ImageSet, ImageSet]:
     raw = raw_folder(name, root)
-    if not all((raw / file).exists() for file in _file_names(name)):
+    missing = [file for file in _file_names(name) if not (raw / file).exists()]
+    if missing:
+        _check_root_exists(root)
         if not download:
-            raise DataError(_missing_message(name, raw, "il n'y est pas"))
+            raise DataError(_missing_message(name, raw, f"il y manque {', '.join(missing)}"))
         _download(name, raw)
     check_files(name, root)
     train, test = _read(raw, "train"), _read(raw, "t10k")
@@ -276,6 +278,17 @@ def _torchvision(name: str, root, download: bool) -> tuple[ImageSet, ImageSet, I
         )
     val, test_part = _fixed_order(len(test)).tensor_split(2)
     return train, test[val], test[test_part]
+
+
+def _check_root_exists(root) -> None:
+    """Refuse de télécharger dans un dossier mal nommé ; le cache, lui, est créé au besoin."""
+    named = root or os.environ.get("LABKIT_DATA")
+    if named and not data_root(root).exists():
+        source = "`root` désigne" if root else "LABKIT_DATA désigne"
+        raise DataError(
+            f"{source} {data_root(root)}, qui n'existe pas : vérifiez l'orthographe, ou créez ce "
+            "dossier."
+        )
 
 
 def _dataset_class(name: str):
@@ -322,8 +335,8 @@ def _md5_from_archive(name: str, raw: Path, file: str) -> str:
     if not archive.is_file() or _md5(archive.read_bytes()) != published:
         raise DataError(
             f"rien ne permet de vérifier {raw / file} : ni {archive.name} intact à côté, ni somme "
-            f"dans {_MANIFEST}. Retirez {raw} pour tout télécharger à nouveau, ou, si ce fichier "
-            f"est le vôtre, écrivez-y sa somme : md5sum *-ubyte > {_MANIFEST}"
+            f"dans {_MANIFEST}. Retirez {raw} pour tout télécharger à nouveau ; si ce fichier est "
+            f"le vôtre et que vous en êtes sûr, écrivez sa somme MD5 puis son nom dans {_MANIFEST}."
         )
     return _md5(gzip.decompress(archive.read_bytes()))
 
@@ -344,11 +357,23 @@ def _download(name: str, raw: Path) -> None:
         raise DataError(_explain_os_error(name, raw, error)) from error
     except (RuntimeError, http.client.HTTPException) as error:
         # De torchvision, si aucun miroir ne répond, si une somme est fausse ou un envoi coupé.
-        reason = f"téléchargement impossible : {error}"
+        reason = f"et {_interrupted_file(name, partial)} : {_explain_transfer(error)}"
         raise DataError(_missing_message(name, raw, reason)) from error
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _interrupted_file(name: str, folder: Path) -> str:
+    """L'archive sur laquelle le téléchargement s'est arrêté : la première sans son contenu."""
+    raw = raw_folder(name, folder)
+    return next((f"{f}.gz" for f in _file_names(name) if not (raw / f).exists()), "les archives")
+
+
+def _explain_transfer(error: Exception) -> str:
+    if isinstance(error, http.client.HTTPException) or "corrupted" in str(error):
+        return "reçu incomplet ou abîmé"
+    return "réseau absent, ou serveur qui ne répond pas"
 
 
 def _fetch(name: str, folder: Path) -> None:
@@ -380,13 +405,13 @@ def _explain_os_error(name: str, raw: Path, error: OSError) -> str:
             f"impossible d'écrire dans {raw} ({error.strerror}). Donnez à LABKIT_DATA un dossier "
             "où vous avez le droit d'écrire, ou un dossier qui contient déjà les données."
         )
-    return _missing_message(name, raw, f"téléchargement impossible : {error}")
+    return _missing_message(name, raw, f"et {_explain_transfer(error)}")
 
 
 def _missing_message(name: str, place: Path, reason: str) -> str:
     return (
         f"{name} introuvable dans {place} ({reason}). Trois façons d'en sortir : "
-        "(1) connectez-vous au réseau et relancez, le téléchargement reprendra ; "
+        "(1) connectez-vous au réseau et relancez, le téléchargement recommencera ; "
         f"(2) donnez à LABKIT_DATA un dossier qui contient {_TORCHVISION_CLASSES[name]}/raw ; "
         '(3) gardez profil = "rapide", qui n\'emploie que les chiffres livrés avec scikit-learn.'
     )

@@ -17,7 +17,8 @@ def verify(title: str, checks: Mapping[str, Callable[[], object]]) -> None:
     for name, problem in verdicts.items():
         print(f"✓ {name}" if problem is None else f"✗ {name} — {problem}")
     failed = sum(problem is not None for problem in verdicts.values())
-    outcome = "réussi" if not failed else f"à reprendre, {failed} point(s) sur {len(verdicts)}"
+    points = f"{failed} point{'s' if failed > 1 else ''} sur {len(verdicts)}"
+    outcome = f"à reprendre, {points}" if failed else "réussi"
     print(f"{title} : {outcome}.")
 
 

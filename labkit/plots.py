@@ -335,7 +335,7 @@ def loss_curves(
         steps = np.arange(1, len(curve) + 1)
         lines += target.plot(steps, curve, style, color=color, label=name, marker=marker)
     ax.set_xlabel(xlabel)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_ylabel(ylabel if twin is None else ", ".join(left))
     if log:
         ax.set_yscale("log")

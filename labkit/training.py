@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from labkit.checkpoints import (
     check_same_model,
+    check_writable,
     previous_path,
     read_checkpoint,
     write_atomically,
@@ -182,16 +183,20 @@ def fit(
         fini, et le modèle garde les poids de ce pas.
 
     Raises:
-        ValueError: aucun lot, clés de `step` et de `model` différentes, précision inconnue.
+        ValueError: aucun lot, clés de `step` et de `model` différentes, précision inconnue, moins
+            d'une époque, pas d'apprentissage négatif, perte qui ne dépend pas du modèle.
         TypeError: pas qui ne renvoie pas {"loss": scalaire}.
         DivergenceError: perte infinie ou NaN ; le modèle retrouve les poids de la dernière époque
             finie.
         CheckpointError: point de reprise illisible, d'un autre modèle, ou impossible à écrire.
     """
+    _check_settings(epochs, lr)
     trainer = _Trainer(step, model, lr, optimizer, precision)
     path = None if checkpoint is None else Path(checkpoint)
-    if path is not None and resume:
-        trainer.restore(path)
+    if path is not None:
+        check_writable(path)
+        if resume:
+            trainer.restore(path, epochs)
     with (
         _deferred_interrupt() as raise_if_interrupted,
         trainer.progress_bar(epochs, batches) as bar,
@@ -217,6 +222,7 @@ class _Trainer:
         # PartialState plutôt que Accelerator.prepare : les pas appellent eux-mêmes leurs modèles,
         # que DistributedDataParallel aurait enveloppés ; fit moyenne donc les gradients lui-même.
         self.process = _process_state()
+        self.lr = lr
         self.steps = step if isinstance(step, Mapping) else {"": step}
         self.models = model if isinstance(model, Mapping) else {"": model}
         if set(self.steps) != set(self.models):
@@ -315,8 +321,7 @@ class _Trainer:
             optimizer.zero_grad(set_to_none=True)
             result = self._call(step, batch)
             self._check_finite(result["loss"])
-            # inputs : seuls les gradients de ce modèle sont calculés, jamais ceux de l'adversaire.
-            result["loss"].backward(inputs=parameters)
+            _backward(result["loss"], parameters)
             self._average_gradients(parameters)
             optimizer.step()
             values |= _prefixed(name, result)
@@ -325,12 +330,7 @@ class _Trainer:
     def _call(self, step: Step, batch: Any) -> Mapping[str, Tensor]:
         with torch.autocast(self.process.device.type, torch.bfloat16, enabled=self.use_bf16):
             result = step(batch)
-        loss = result.get("loss") if isinstance(result, Mapping) else None
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            raise TypeError(
-                'le pas doit renvoyer un dictionnaire {"loss": perte}, où la perte est un tenseur '
-                f"d'un seul nombre ; reçu {_shape_or_type(result if loss is None else loss)}."
-            )
+        _check_result(result)
         return result
 
     def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
@@ -358,10 +358,10 @@ class _Trainer:
             self.models[name].load_state_dict(weights)
         origin = f"de la fin de l'époque {self.epoch}" if self.epoch else "du départ"
         raise DivergenceError(
-            f"{symptom} à l'époque {self.epoch + 1}, pas {step_number}. Causes probables : pas "
-            "d'apprentissage trop grand, données non normalisées ou déjà NaN, logarithme ou "
-            f"division de zéro dans la perte. Le modèle a retrouvé ses poids {origin} ; essayez un "
-            "pas d'apprentissage dix fois plus petit.",
+            f"{symptom} à l'époque {self.epoch + 1}, lot {step_number}. Causes probables : pas "
+            f"d'apprentissage trop grand (ici {self.lr:g} ; souvent entre 1e-4 et 1e-2), données "
+            "non normalisées ou déjà NaN, logarithme ou division de zéro dans la perte. Le modèle "
+            f"a retrouvé ses poids {origin}.",
             self.history,
         )
 
@@ -433,7 +433,7 @@ class _Trainer:
             "pour continuer, relancez la cellule" if path else "poids et historique sont gardés"
         )
         print(
-            f"Entraînement interrompu à l'époque {self.epoch + 1}/{epochs}, après le pas "
+            f"Entraînement interrompu à l'époque {self.epoch + 1}/{epochs}, après le lot "
             f"{self.step_count} : {advice}."
         )
 
@@ -459,7 +459,7 @@ class _Trainer:
         )
         write_atomically(path, buffer.getvalue(), previous=previous_path(path))
 
-    def restore(self, path: Path) -> None:
+    def restore(self, path: Path, epochs: int) -> None:
         state = read_checkpoint(path, self.process.device)
         if state is None:
             return
@@ -477,7 +477,13 @@ class _Trainer:
         else:
             _set_rng_state(self.epoch_rng)
         if self.process.is_main_process:
-            print(f"Reprise de {path} après l'époque {self.epoch}, pas {self.step_count}.")
+            print(self._describe_restart(path, epochs))
+
+    def _describe_restart(self, path: Path, epochs: int) -> str:
+        if self.epoch >= epochs:
+            return f"{path} : les {epochs} époques sont déjà faites ; augmentez `epochs` au besoin."
+        lots = f", lot {self.step_count}" if self.step_count else ""
+        return f"Reprise de {path} après l'époque {self.epoch}{lots}."
 
     def _restore_moments(self, name: str, saved: dict) -> None:
         """Reprend les moments de l'optimiseur, avec les réglages (lr) de cet appel de `fit`."""
@@ -514,6 +520,43 @@ class _Totals:
                 whole.sums[name] = whole.sums.get(name, 0.0) + value
             whole.count += part.count
         return whole
+
+
+def _check_settings(epochs: int, lr: float) -> None:
+    if epochs < 1:
+        raise ValueError(f"il faut au moins une époque, reçu epochs={epochs}.")
+    if not lr >= 0:
+        raise ValueError(f"le pas d'apprentissage doit être positif, reçu lr={lr}.")
+
+
+def _check_result(result: Any) -> None:
+    if not isinstance(result, Mapping) or "loss" not in result:
+        found = (
+            f"les clés {sorted(result)}" if isinstance(result, Mapping) else type(result).__name__
+        )
+        raise TypeError(f'le pas doit renvoyer un dictionnaire {{"loss": perte}}, reçu {found}.')
+    loss = result["loss"]
+    if loss is None:
+        raise TypeError("la perte vaut None : la fonction qui la calcule a-t-elle un return ?")
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        raise TypeError(
+            f"la perte doit être un tenseur d'un seul nombre, reçu {_shape_or_type(loss)}."
+        )
+
+
+def _backward(loss: Tensor, parameters: list[nn.Parameter]) -> None:
+    """Calcule les gradients de ces seuls paramètres, jamais ceux d'un adversaire."""
+    if not loss.requires_grad:
+        raise ValueError(
+            "la perte n'a pas de gradient : retirez torch.no_grad() ou .detach() du pas, et "
+            "vérifiez que le modèle a des paramètres à apprendre."
+        )
+    loss.backward(inputs=parameters)
+    if all(parameter.grad is None for parameter in parameters):
+        raise ValueError(
+            "la perte ne dépend pas du modèle donné à fit : le pas emploie-t-il bien ce modèle, et "
+            "non un autre de même nom ?"
+        )
 
 
 def _wants_bf16(device: torch.device, precision: str) -> bool:

@@ -36,7 +36,7 @@ def test_every_way_to_be_wrong(capsys):
         "✗ oublié — ce n'est pas le cas",
     ]
     assert lines[6].startswith("✗ un tableau — votre code s'est arrêté sur ValueError : ")
-    assert lines[7] == "Exercice 2 : à reprendre, 6 point(s) sur 7."
+    assert lines[7] == "Exercice 2 : à reprendre, 6 points sur 7."
     assert len(lines) == 8
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from labkit import training
+from labkit.checkpoints import CheckpointError
 from labkit.data import ImageSet
 from labkit.training import DivergenceError, History, fit, pick_device, set_seed
 
@@ -182,12 +183,41 @@ def test_validation_leaves_the_weights_alone():
     assert same_weights(alone, watched)
 
 
-def test_no_epoch_changes_nothing():
+@pytest.mark.parametrize("settings", [{"epochs": 0}, {"epochs": 1, "lr": -1e-3}])
+def test_impossible_settings_are_refused(settings):
     model = nn.Linear(3, 1)
     before = copy.deepcopy(model)
-    history = quiet_fit(linear_step(model), regression()[0], 0, model)
-    assert dict(history) == {}
+    with pytest.raises(ValueError, match="au moins une époque|doit être positif"):
+        fit(linear_step(model), regression()[0], model=model, **settings)
     assert same_weights(model, before)
+
+
+def test_a_step_that_uses_another_model_is_refused():
+    model, other = nn.Linear(3, 1), nn.Linear(3, 1)
+    with pytest.raises(ValueError, match="ne dépend pas du modèle donné à fit"):
+        quiet_fit(linear_step(other), regression()[0], 1, model)
+
+
+def test_a_loss_without_gradient_is_refused():
+    model = nn.Linear(3, 1)
+    with pytest.raises(ValueError, match="n'a pas de gradient"):
+        quiet_fit(lambda batch: {"loss": torch.tensor(1.0)}, regression()[0], 1, model)
+
+
+def test_an_unwritable_checkpoint_is_found_before_the_first_step(tmp_path):
+    (tmp_path / "fichier").write_text("", encoding="utf-8")
+    calls = []
+    with pytest.raises(CheckpointError, match="impossible d'écrire"):
+        quiet_fit(calls.append, regression()[0], 1, nn.Linear(3, 1),
+                  checkpoint=tmp_path / "fichier" / "point.pt")  # fmt: skip
+    assert not calls
+
+
+def test_a_finished_checkpoint_says_so(tmp_path, capsys):
+    model = nn.Linear(3, 1)
+    for _ in range(2):
+        quiet_fit(linear_step(model), regression()[0], 2, model, checkpoint=tmp_path / "a.pt")
+    assert "les 2 époques sont déjà faites" in capsys.readouterr().out
 
 
 def test_frozen_parameters_stay_frozen():
@@ -466,7 +496,7 @@ def test_ctrl_c_during_a_step_lets_it_finish(capsys):
     assert history["loss"] == pytest.approx([np.mean(losses[:6]), np.mean(losses[6:])])
     assert len(history.seconds) == 2
     assert not model.training
-    message = "Entraînement interrompu à l'époque 2/5, après le pas 3 : poids et historique"
+    message = "Entraînement interrompu à l'époque 2/5, après le lot 3 : poids et historique"
     assert message in capsys.readouterr().out
     quiet_fit(linear_step(expected), batches + batches[:3], 1, expected)
     assert same_weights(model, expected)
@@ -520,7 +550,7 @@ def test_divergence_gives_back_the_last_good_weights(bad):
     with pytest.raises(DivergenceError) as caught:
         quiet_fit(step, batches, 5, model)
     message = str(caught.value)
-    assert f"la perte vaut {bad} à l'époque 3, pas 4" in message
+    assert f"la perte vaut {bad} à l'époque 3, lot 4" in message
     assert "Causes probables" in message
     assert "poids de la fin de l'époque 2" in message
     assert same_weights(model, expected)
@@ -531,7 +561,7 @@ def test_divergence_gives_back_the_last_good_weights(bad):
 def test_divergence_at_the_very_first_step_keeps_the_initial_weights():
     model = nn.Linear(3, 1)
     before = copy.deepcopy(model)
-    with pytest.raises(DivergenceError, match="époque 1, pas 1.*poids du départ"):
+    with pytest.raises(DivergenceError, match="époque 1, lot 1.*poids du départ"):
         quiet_fit(linear_step(model), [(torch.full((4, 3), math.nan), torch.ones(4, 1))], 1, model)
     assert same_weights(model, before)
 
@@ -543,7 +573,7 @@ def test_nan_gradient_behind_a_finite_loss_is_caught(tmp_path):
     nn.init.zeros_(model.bias)
     before = copy.deepcopy(model)
     with pytest.raises(
-        DivergenceError, match="poids sont devenus infinis ou NaN à l'époque 1, pas 1"
+        DivergenceError, match="poids sont devenus infinis ou NaN à l'époque 1, lot 1"
     ):
         quiet_fit(
             lambda x: {"loss": model(x).square().sum().sqrt()}, [torch.ones(4, 3)], 3, model,
@@ -579,12 +609,16 @@ def test_steps_and_models_must_have_the_same_names():
 
 
 @pytest.mark.parametrize(("result", "received"), [
-    (torch.tensor(1.0), r"un tenseur \[\]"), (None, "NoneType"), ({"perte": 1}, "dict"),
-    ({"loss": torch.ones(4)}, r"un tenseur \[4\]"), ({"loss": 0.5}, "float"),
+    (torch.tensor(1.0), 'dictionnaire {"loss": perte}, reçu Tensor'),
+    (None, 'dictionnaire {"loss": perte}, reçu NoneType'),
+    ({"perte": 1}, "reçu les clés ['perte']"),
+    ({"loss": None}, "a-t-elle un return"),
+    ({"loss": torch.ones(4)}, "d'un seul nombre, reçu un tenseur [4]"),
+    ({"loss": 0.5}, "d'un seul nombre, reçu float"),
 ])  # fmt: skip
 def test_step_must_return_a_scalar_loss(result, received):
     model = nn.Linear(3, 1)
-    with pytest.raises(TypeError, match=f'renvoyer un dictionnaire.*"loss".*reçu {received}'):
+    with pytest.raises(TypeError, match=re.escape(received)):
         quiet_fit(lambda batch: result, regression()[0], 1, model)
 
 
