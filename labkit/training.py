@@ -12,6 +12,7 @@ import io
 import itertools
 import json
 import math
+import operator
 import os
 import random
 import signal
@@ -29,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.checkpoints import (
+    CheckpointError,
     check_same_model,
     check_writable,
     previous_path,
@@ -168,7 +170,8 @@ def fit(
             qu'elle emploie vient de `torch`, seul tirage que la reprise sait reproduire.
         batches: lots, parcourus une fois par époque. Les tenseurs sont déplacés sur l'appareil.
         epochs: nombre total d'époques, celles d'avant une reprise comprises.
-        model: module à entraîner, ou dictionnaire de modules. Il est laissé en mode évaluation.
+        model: module à entraîner, ou dictionnaire de modules. Entraîné sur l'appareil que donne
+            `pick_device`, il est rendu en mode évaluation sur celui où il était.
         lr: pas d'apprentissage.
         optimizer: fabrique appelée par `optimizer(paramètres, lr=lr)`.
         validation: lots sur lesquels le même pas est mesuré, sans apprendre, à la fin de l'époque.
@@ -198,20 +201,19 @@ def fit(
         if resume:
             trainer.restore(path, epochs)
     with (
-        _deferred_interrupt() as raise_if_interrupted,
+        _deferred_interrupt() as interrupt_requested,
         trainer.progress_bar(epochs, batches) as bar,
     ):
         try:
             while trainer.epoch < epochs:
-                trainer.train_epoch(batches, bar, raise_if_interrupted)
+                trainer.train_epoch(batches, bar, interrupt_requested)
                 trainer.finish_epoch(validation, path)
                 if log_every and trainer.epoch % log_every == 0:
                     trainer.log(epochs, bar)
         except KeyboardInterrupt:
             trainer.stop(epochs, path)
         finally:
-            for module in trainer.models.values():
-                module.eval()
+            trainer.release()
     return trainer.history
 
 
@@ -231,6 +233,7 @@ class _Trainer:
                 "les mêmes noms."
             )
         self.use_bf16 = _wants_bf16(self.process.device, precision)
+        self.homes = {name: _device_of(module) for name, module in self.models.items()}
         for module in self.models.values():
             _place(module, self.process)
         self.parameters = {
@@ -255,7 +258,7 @@ class _Trainer:
 
     # --- une époque -------------------------------------------------------------------------------
 
-    def train_epoch(self, batches: Iterable, bar, raise_if_interrupted: Callable[[], None]) -> None:
+    def train_epoch(self, batches: Iterable, bar, interrupt_requested: Callable[[], bool]) -> None:
         start, earlier = time.perf_counter(), self.seconds
         for module in self.models.values():
             module.train()
@@ -264,7 +267,8 @@ class _Trainer:
             self.step_count += 1
             self.seconds = earlier + time.perf_counter() - start
             bar.update()
-            raise_if_interrupted()
+            if self._agreed(interrupt_requested()):
+                raise KeyboardInterrupt
 
     def _remaining_batches(self, batches: Iterable) -> Iterator:
         """Les lots de l'époque qui restent à voir, les mêmes qu'avant une interruption."""
@@ -342,6 +346,15 @@ class _Trainer:
             if parameter.grad is not None:
                 parameter.grad.copy_(reduce(parameter.grad, reduction="mean"))
 
+    def _agreed(self, requested: bool) -> bool:
+        """Tous les processus s'arrêtent au même pas, sinon ils s'attendraient sans fin."""
+        if self.process.num_processes == 1:
+            return requested
+        from accelerate.utils import reduce
+
+        flag = torch.tensor(float(requested), device=self.process.device)
+        return reduce(flag, reduction="sum").item() > 0
+
     def _check_finite(self, loss: Tensor) -> None:
         value = loss.item()
         if not math.isfinite(value):
@@ -349,8 +362,8 @@ class _Trainer:
 
     def _check_finite_weights(self) -> None:
         """Un gradient NaN abîme les poids sans que la perte du pas l'ait montré."""
-        for parameter in itertools.chain(*self.parameters.values()):
-            if not parameter.isfinite().all():
+        for module in self.models.values():
+            if not all(value.isfinite().all() for value in module.state_dict().values()):
                 self._diverge("des poids sont devenus infinis ou NaN", self.step_count)
 
     def _diverge(self, symptom: str, step_number: int) -> NoReturn:
@@ -384,12 +397,16 @@ class _Trainer:
         for module in self.models.values():
             module.eval()
         totals = _Totals()
+        training_rng, training_order = _rng_state(), self.order_rng
         for batch in self._shard(validation, self._common_rng()):
             batch = _send(batch, self.process.device)
             values = {}
             for name, step in self.steps.items():
                 values |= _prefixed(name, self._call(step, batch))
             totals.add(values, _batch_size(batch))
+        # Mesurer ne change rien à l'entraînement qui suit.
+        _set_rng_state(training_rng)
+        self.order_rng = training_order
         return self._reduced(totals)
 
     def _reduced(self, totals: _Totals) -> dict[str, float]:
@@ -398,14 +415,19 @@ class _Trainer:
             from accelerate.utils import gather_object
 
             totals = _Totals.merge(gather_object([totals]))
-        return {name: value / totals.count for name, value in totals.sums.items()}
+        return totals.means()
+
+    def release(self) -> None:
+        """Rend les modèles en mode évaluation, sur l'appareil où ils étaient."""
+        for name, module in self.models.items():
+            module.eval().to(self.homes[name])
 
     # --- journal ----------------------------------------------------------------------------------
 
     def progress_bar(self, epochs: int, batches: Iterable):
         from tqdm import tqdm
 
-        steps = len(batches) // self.process.num_processes if hasattr(batches, "__len__") else None
+        steps = operator.length_hint(batches) // self.process.num_processes
         total = steps and epochs * steps
         done = self.epoch * steps + self.step_count if steps else 0
         # Elle n'apparaît que si l'attente dépasse deux secondes, et s'efface à la fin. Les outils
@@ -426,9 +448,11 @@ class _Trainer:
         """Garde ce qui est acquis à l'interruption : poids, historique, point de reprise."""
         if path is not None:
             self.save(path)
-        if self.totals.count:
+        if self.totals.sums:
             self.history.add(self._reduced(self.totals), self.seconds)
         self.history.interrupted_at = (self.epoch + 1, self.step_count)
+        if not self.process.is_main_process:
+            return
         advice = (
             "pour continuer, relancez la cellule" if path else "poids et historique sont gardés"
         )
@@ -446,7 +470,13 @@ class _Trainer:
         torch.save(
             {
                 "models": {name: module.state_dict() for name, module in self.models.items()},
-                "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
+                "optimizers": {
+                    name: {
+                        "name": type(optimizer).__name__,
+                        "state": optimizer.state_dict()["state"],
+                    }
+                    for name, optimizer in self.optimizers.items()
+                },
                 "history": asdict(self.history),
                 "epoch": self.epoch,
                 "step_count": self.step_count,
@@ -465,6 +495,7 @@ class _Trainer:
             return
         for name, module in self.models.items():
             check_same_model(state["models"].get(name, {}), module, path)
+        for name, module in self.models.items():
             module.load_state_dict(state["models"][name])
             self._restore_moments(name, state["optimizers"][name])
         self.history = History(**state["history"])
@@ -488,8 +519,13 @@ class _Trainer:
     def _restore_moments(self, name: str, saved: dict) -> None:
         """Reprend les moments de l'optimiseur, avec les réglages (lr) de cet appel de `fit`."""
         optimizer = self.optimizers[name]
+        if saved["name"] != type(optimizer).__name__:
+            raise CheckpointError(
+                f"le point de reprise vient de l'optimiseur {saved['name']}, ici "
+                f"{type(optimizer).__name__} : gardez le même, ou passez resume=False."
+            )
         groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({**saved, "param_groups": groups})
+        optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
 
     def _copy_weights(self) -> dict[str, dict[str, Tensor]]:
         return {
@@ -503,13 +539,18 @@ class _Totals:
     """Sommes pondérées par la taille des lots : le dernier, plus petit, compte moins."""
 
     sums: dict[str, float] = field(default_factory=dict)
-    count: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, values: Mapping[str, Tensor | float], size: int) -> None:
         for name, value in values.items():
-            number = value.item() if isinstance(value, Tensor) else value
+            # item : un nombre de NumPy rendrait le point de reprise illisible (weights_only).
+            number = value.item() if hasattr(value, "item") else value
             self.sums[name] = self.sums.get(name, 0.0) + number * size
-        self.count += size
+            self.counts[name] = self.counts.get(name, 0) + size
+
+    def means(self) -> dict[str, float]:
+        """Moyenne de chaque valeur sur les lots où elle a été donnée."""
+        return {name: total / self.counts[name] for name, total in self.sums.items()}
 
     @classmethod
     def merge(cls, parts: Iterable[_Totals]) -> _Totals:
@@ -518,7 +559,7 @@ class _Totals:
         for part in parts:
             for name, value in part.sums.items():
                 whole.sums[name] = whole.sums.get(name, 0.0) + value
-            whole.count += part.count
+                whole.counts[name] = whole.counts.get(name, 0) + part.counts[name]
         return whole
 
 
@@ -563,6 +604,10 @@ def _wants_bf16(device: torch.device, precision: str) -> bool:
     if precision not in ("auto", "fp32", "bf16"):
         raise ValueError(f"précision {precision!r} inconnue : choisir 'auto', 'fp32' ou 'bf16'.")
     return precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
+
+
+def _device_of(module: nn.Module) -> torch.device:
+    return next(itertools.chain(module.parameters(), module.buffers()), torch.empty(0)).device
 
 
 def _place(module: nn.Module, process) -> None:
@@ -636,19 +681,14 @@ def _synchronize_rng(device: torch.device) -> None:
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], None]]:
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Reporte Ctrl-C à la fin du pas en cours, pour que poids, moments et compteurs s'accordent."""
     requested = threading.Event()
-
-    def raise_if_requested() -> None:
-        if requested.is_set():
-            raise KeyboardInterrupt
-
     if threading.current_thread() is not threading.main_thread():  # signal y serait interdit
-        yield raise_if_requested
+        yield requested.is_set
         return
     earlier = signal.signal(signal.SIGINT, lambda *_: requested.set())
     try:
-        yield raise_if_requested
+        yield requested.is_set
     finally:
         signal.signal(signal.SIGINT, earlier)

@@ -128,7 +128,7 @@ def test_same_numbers_as_a_loop_written_by_hand():
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(y)
         expected.eval()
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng():  # la mesure ne change pas la suite
             for start in range(0, 30, 16):
                 x = val.images[start : start + 16].float() * (1 / 255)
                 y = val.labels[start : start + 16]
@@ -142,6 +142,65 @@ def test_same_numbers_as_a_loop_written_by_hand():
     assert len(history.seconds) == 3
     assert all(seconds > 0 for seconds in history.seconds)
     assert history.interrupted_at is None
+
+
+def test_a_validation_that_draws_at_random_changes_nothing_to_training():
+    weights = []
+    for validation in (None, images(30).batches(16, shuffle=True)):
+        model = new_noisy()
+        quiet_fit(noisy_step(model), images(100).batches(32, shuffle=True), 3, model,
+                  validation=validation)  # fmt: skip
+        weights.append(model)
+    assert same_weights(*weights)
+
+
+def test_a_value_given_now_and_then_is_averaged_over_the_steps_that_give_it():
+    model, calls = nn.Linear(1, 1), itertools.count()
+
+    def step(x):
+        values = {"loss": model(x).square().mean()}
+        return values | ({"r1": 1.0} if next(calls) % 2 else {})
+
+    history = quiet_fit(step, [torch.ones(2, 1)] * 4, 1, model)
+    assert history["r1"] == [1.0]
+
+
+def test_numpy_values_do_not_spoil_the_checkpoint(tmp_path):
+    model = nn.Linear(1, 1)
+
+    def step(x):
+        return {"loss": model(x).square().mean(), "acc": np.float32(0.5)}
+
+    quiet_fit(step, [torch.ones(2, 1)], 1, model, checkpoint=tmp_path / "a.pt")
+    history = quiet_fit(step, [torch.ones(2, 1)], 2, model, checkpoint=tmp_path / "a.pt")
+    history.save(tmp_path / "h.json")
+    assert History.load(tmp_path / "h.json")["acc"] == [0.5, 0.5]
+
+
+def test_another_optimizer_does_not_resume(tmp_path):
+    model = nn.Linear(3, 1)
+    options = {"checkpoint": tmp_path / "a.pt"}
+    quiet_fit(linear_step(model), regression()[0], 1, model, **options)
+    with pytest.raises(CheckpointError, match="optimiseur Adam, ici RMSprop"):
+        quiet_fit(linear_step(model), regression()[0], 2, model,
+                  optimizer=torch.optim.RMSprop, **options)  # fmt: skip
+
+
+def test_a_mixed_up_checkpoint_leaves_both_models_untouched(tmp_path):
+    first = {"a": nn.Linear(3, 1), "b": nn.Linear(3, 1)}
+    steps = {name: linear_step(model) for name, model in first.items()}
+    quiet_fit(steps, regression()[0], 1, first, checkpoint=tmp_path / "a.pt")
+    second = {"a": nn.Linear(3, 1), "b": nn.Linear(3, 2)}
+    before = copy.deepcopy(second["a"])
+    with pytest.raises(CheckpointError, match="autre modèle"):
+        quiet_fit(steps, regression()[0], 2, second, checkpoint=tmp_path / "a.pt")
+    assert same_weights(second["a"], before)
+
+
+def test_the_model_comes_back_where_it_was():
+    model = nn.Linear(3, 1)
+    quiet_fit(linear_step(model), regression()[0], 1, model)
+    assert model.weight.device == torch.device("cpu") and not model.training
 
 
 def test_epoch_mean_weighs_each_example_the_same():
