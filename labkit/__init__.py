@@ -19,9 +19,15 @@ _PUBLIC = {
     "set_seed": "training",
     "load_reference": "references",
     "list_references": "references",
+    "load_results": "references",
     "save_reference": "references",
+    "save_results": "references",
+    "run_study": "studies",
 }
-_MODULES = ("data", "exercises", "models", "perceptron", "plots", "references", "training")
+_MODULES = (
+    "data", "exercises", "metrics", "models", "perceptron", "plots", "references", "studies",
+    "training",
+)  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]
 

@@ -34,15 +34,50 @@ class AutoEncoder(nn.Module):
         )  # fmt: skip
 
     def encode(self, x: Tensor) -> Tensor:
-        """Code des images [B, 1, 28, 28] ou [B, 784], dans [0, 1], en z [B, latent_dim]."""
-        return self.encoder(x.flatten(start_dim=1))
+        """Code des images.
+
+        Args:
+            x: images [B, 1, 28, 28] ou [B, 784], dans [0, 1].
+
+        Returns:
+            Leurs codes z [B, latent_dim], sans borne.
+
+        Raises:
+            ValueError: images qui n'ont pas 784 pixels.
+        """
+        x = x.flatten(start_dim=1)  # [B, 784]
+        if x.shape[1] != 784:
+            raise ValueError(f"images de 784 pixels attendues, reçu {x.shape[1]}.")
+        return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Décode z [B, latent_dim] en images [B, 784] dans [0, 1]."""
+        """Décode des codes.
+
+        Args:
+            z: codes [B, latent_dim].
+
+        Returns:
+            Images [B, 784] dans [0, 1].
+
+        Raises:
+            ValueError: codes d'une autre dimension.
+        """
+        if z.shape[-1] != self.latent_dim:
+            raise ValueError(f"codes z [B, {self.latent_dim}] attendus, reçu {list(z.shape)}.")
         return self.decoder(z)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruit des images [B, 1, 28, 28] ou [B, 784] en x_recon [B, 784]."""
+        """Code des images puis les décode.
+
+        Args:
+            x: images [B, 1, 28, 28] ou [B, 784], dans [0, 1].
+
+        Returns:
+            x_recon [B, 784] dans [0, 1].
+
+        Raises:
+            ValueError: images qui n'ont pas 784 pixels.
+        """
         return self.decode(self.encode(x))
 
 

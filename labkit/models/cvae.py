@@ -1,0 +1,128 @@
+"""Le VAE conditionnel du lab 04 : choisir la classe de l'image que l'on tire.
+
+K. Sohn, H. Lee et X. Yan, « Learning structured output representation using deep conditional
+generative models », 2015. Sa perte est celle du VAE : `vae_loss_from_logits`.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labkit.models.vae import (
+    as_images,
+    check_codes,
+    check_latent_dim,
+    check_unit_interval,
+    reparameterize,
+)
+
+
+class ConvCVAE(nn.Module):
+    """VAE conditionnel convolutif : q(z|x, c) et p(x|z, c), où c est la classe.
+
+    L'encodeur reçoit la classe en cartes constantes jointes à l'image, le décodeur la reçoit à
+    côté de z.
+
+    Args:
+        latent_dim: dimension de z, au moins 1.
+        num_classes: nombre de classes, au moins 1.
+        width: canaux de la première convolution ; 32 est la taille normale, 16 la petite.
+
+    Raises:
+        ValueError: dimension latente, nombre de classes ou largeur nuls ou négatifs.
+    """
+
+    def __init__(self, latent_dim: int = 10, num_classes: int = 10, width: int = 32):
+        super().__init__()
+        if num_classes < 1 or width < 1:
+            raise ValueError(
+                "num_classes et width doivent être au moins 1, reçu "
+                f"num_classes = {num_classes} et width = {width}."
+            )
+        self.latent_dim = check_latent_dim(latent_dim)
+        self.num_classes = num_classes
+        # bias=False : BatchNorm retranche la moyenne, donc tout biais, puis ajoute le sien.
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1 + num_classes, width, 4, stride=2, padding=1, bias=False),  # 28 -> 14
+            nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),  # 14 -> 7
+            nn.BatchNorm2d(2 * width), nn.ReLU(),
+            nn.Conv2d(2 * width, 4 * width, 3, bias=False),  # 7 -> 5
+            nn.BatchNorm2d(4 * width), nn.Flatten(), nn.ReLU(),
+        )  # fmt: skip
+        self.to_mu = nn.Linear(4 * width * 25, latent_dim)
+        self.to_logvar = nn.Linear(4 * width * 25, latent_dim)
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim + num_classes, 4 * width * 25), nn.ReLU(),
+            nn.Unflatten(1, (4 * width, 5, 5)),
+            nn.ConvTranspose2d(4 * width, 2 * width, 3, bias=False),  # 5 -> 7
+            nn.BatchNorm2d(2 * width), nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  # 7 -> 14
+            nn.BatchNorm2d(width), nn.ReLU(),
+            nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),  # 14 -> 28
+        )  # fmt: skip
+
+    def one_hot(self, labels: Tensor) -> Tensor:
+        """Écrit des classes int64 [B] en vecteurs c [B, num_classes] : un 1 parmi des 0.
+
+        Raises:
+            ValueError: classes non entières, ou hors de 0 … num_classes - 1.
+        """
+        if labels.dim() != 1 or labels.is_floating_point():
+            raise ValueError(
+                f"classes entières [B] attendues, reçu {labels.dtype} {list(labels.shape)}."
+            )
+        if labels.numel() and (labels.min() < 0 or labels.max() >= self.num_classes):
+            raise ValueError(
+                f"classes de 0 à {self.num_classes - 1} attendues, reçu de {labels.min()} à "
+                f"{labels.max()}."
+            )
+        return F.one_hot(labels.long(), self.num_classes).float()
+
+    def encode(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Code x [B, 1, 28, 28] dans [0, 1] et c [B, num_classes] en mu et logvar [B, d].
+
+        Raises:
+            ValueError: images hors de [0, 1], c d'une autre forme que [B, num_classes].
+        """
+        x = check_unit_interval(as_images(x))
+        self._check_classes(c, len(x))
+        maps = c[:, :, None, None].expand(-1, -1, 28, 28)  # une carte constante par classe
+        h = self.encoder(torch.cat([x, maps], dim=1))  # [B, 1 + num_classes, 28, 28] -> [B, …]
+        return self.to_mu(h), self.to_logvar(h)
+
+    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Tire z [B, d] de q(z|x, c) ; le gradient passe jusqu'à mu et logvar."""
+        return reparameterize(mu, logvar)
+
+    def decode_logits(self, z: Tensor, c: Tensor) -> Tensor:
+        """Décode z [B, d] et c [B, num_classes] en logits [B, 1, 28, 28]."""
+        check_codes(z, self.latent_dim)
+        self._check_classes(c, len(z))
+        return self.decoder(torch.cat([z, c], dim=1))  # [B, d + num_classes] -> image
+
+    def decode(self, z: Tensor, c: Tensor) -> Tensor:
+        """Décode z [B, d] et c [B, num_classes] en images [B, 1, 28, 28] dans [0, 1].
+
+        Raises:
+            ValueError: z d'une autre forme que [B, d], ou c que [B, num_classes].
+        """
+        return torch.sigmoid(self.decode_logits(z, c).float())
+
+    def reconstruct_logits(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Code x et labels int64 [B], tire z, le décode : (logits, mu, logvar)."""
+        c = self.one_hot(labels)
+        mu, logvar = self.encode(x, c)
+        return self.decode_logits(self.reparameterize(mu, logvar), c), mu, logvar
+
+    def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruit x sachant labels int64 [B] : (x_recon dans [0, 1], mu, logvar)."""
+        logits, mu, logvar = self.reconstruct_logits(x, labels)
+        return torch.sigmoid(logits.float()), mu, logvar
+
+    def _check_classes(self, c: Tensor, count: int) -> None:
+        if c.shape != (count, self.num_classes):
+            raise ValueError(
+                f"classes c [{count}, {self.num_classes}] attendues, une ligne par image et une "
+                f"colonne par classe, reçu {list(c.shape)}. Voir one_hot(labels)."
+            )

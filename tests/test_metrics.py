@@ -1,0 +1,251 @@
+"""Les mesures : comptées à la main, et la FID contre sa formule entre deux gaussiennes."""
+
+import ast
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch import nn
+
+from labkit import metrics
+from labkit.data import load_images
+from labkit.metrics import accuracy, conditional_accuracy, fid, recognition
+from labkit.models import Classifier
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+class Fake(nn.Module):
+    """Lit ses probabilités dans les premiers pixels : classe i au pixel i."""
+
+    def __init__(self, classes: int = 3):
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, x):
+        assert x.shape[1:] == (1, 28, 28)
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        return x.flatten(1)[:, : self.classes].log()
+
+
+def images_of(probabilities) -> torch.Tensor:
+    """Des images [N, 1, 28, 28] dont `Fake` tire ces probabilités."""
+    probabilities = torch.tensor(probabilities)
+    x = torch.zeros(len(probabilities), 784)
+    x[:, : probabilities.shape[1]] = probabilities
+    return x.view(-1, 1, 28, 28)
+
+
+FIVE = images_of(
+    [
+        [0.95, 0.03, 0.02],  # 0, reconnu
+        [0.02, 0.96, 0.02],  # 1, reconnu
+        [0.91, 0.05, 0.04],  # 0, reconnu
+        [0.10, 0.10, 0.80],  # 2, trop peu sûr
+        [0.40, 0.30, 0.30],  # 0, trop peu sûr
+    ]
+)
+
+
+def test_recognition_by_hand():
+    measured = recognition(Fake(), FIVE)
+    assert measured.pop("counts") == [2, 1, 0]
+    assert measured == pytest.approx({"recognised": 0.6, "confidence": 0.804, "classes": 2})
+
+
+def test_recognition_with_another_threshold():
+    measured = recognition(Fake(), FIVE, threshold=0.5)
+    assert measured["counts"] == [2, 1, 1]
+    assert measured["classes"] == 3
+    assert recognition(Fake(), FIVE, threshold=0.99)["recognised"] == 0
+
+
+def test_recognition_of_flat_images():
+    assert recognition(Fake(), FIVE.flatten(1)) == recognition(Fake(), FIVE)
+
+
+def test_accuracy_by_hand():
+    assert accuracy(Fake(), FIVE, torch.tensor([0, 1, 0, 2, 0])) == 1
+    assert accuracy(Fake(), FIVE, torch.tensor([0, 0, 0, 0, 0])) == pytest.approx(0.6)
+    assert accuracy(Fake(), FIVE, torch.tensor([1, 2, 1, 0, 1])) == 0
+
+
+def test_conditional_accuracy_by_hand():
+    measured = conditional_accuracy(Fake(), FIVE, torch.tensor([0, 1, 1, 1, 0]))
+    assert measured["accuracy"] == pytest.approx(0.6)
+    assert measured["per_class"][:2] == pytest.approx([1, 1 / 3])
+    assert math.isnan(measured["per_class"][2])  # personne n'a demandé la classe 2
+
+
+def test_blocks_change_nothing():
+    x = torch.rand(2300, 1, 28, 28)
+    labels = torch.randint(0, 3, (2300,))
+    expected = x.flatten(1)[:, :3].argmax(1)
+    assert accuracy(Fake(), x, expected) == 1
+    measured = accuracy(Fake(), x, labels)
+    assert measured == pytest.approx((labels == expected).float().mean().item())
+
+
+def test_measures_leave_the_classifier_as_it_was():
+    """En mode entraînement, BatchNorm suivrait les images mesurées et Dropout les brouillerait."""
+    classifier, x = Classifier().train(), torch.rand(50, 1, 28, 28)
+    before = {key: value.clone() for key, value in classifier.state_dict().items()}
+    first = recognition(classifier, x, threshold=0.11)
+    assert classifier.training
+    assert all(torch.equal(classifier.state_dict()[key], value) for key, value in before.items())
+    classifier.eval()
+    assert recognition(classifier, x, threshold=0.11) == first
+    assert not classifier.training
+    assert all(p.grad is None for p in classifier.parameters())
+
+
+# --- FID ------------------------------------------------------------------------------------------
+
+
+class Pixels(nn.Module):
+    """Une carte de caractéristiques fixe : projections linéaires des pixels, ou les premiers."""
+
+    def __init__(self, projection: torch.Tensor):
+        super().__init__()
+        self.register_buffer("projection", projection)  # [784, F]
+
+    def features(self, x):
+        return x.flatten(1) @ self.projection
+
+
+def first_pixels(count: int) -> Pixels:
+    return Pixels(torch.eye(784)[:, :count])
+
+
+def random_projections(count: int) -> Pixels:
+    return Pixels(torch.randn(784, count) / 28)
+
+
+@pytest.fixture(scope="module")
+def digits() -> torch.Tensor:
+    return load_images("digits").train.tensors()[0]
+
+
+def test_fid_of_a_set_with_itself(digits):
+    for network in (random_projections(16), Classifier()):
+        assert fid(network, digits, digits) == pytest.approx(0, abs=1e-4)
+
+
+def test_fid_against_the_formula(digits):
+    network = random_projections(12)
+    generated = (digits + 0.2 * torch.rand_like(digits)).clamp(max=1)[:900]
+    sides = [network.features(x).double().numpy() for x in (digits, generated)]
+    (m1, m2), (s1, s2) = [x.mean(0) for x in sides], [np.cov(x.T) for x in sides]
+    root = scipy.linalg.sqrtm(s1 @ s2).real
+    expected = ((m1 - m2) ** 2).sum() + np.trace(s1 + s2 - 2 * root)
+    assert fid(network, digits, generated) == pytest.approx(expected, rel=1e-4)
+
+
+def test_fid_between_two_gaussians():
+    """Covariances diagonales : ‖m₁ - m₂‖² + Σ (σ₁ - σ₂)²."""
+    mean1, mean2 = torch.tensor([0.5, 0.4, 0.6]), torch.tensor([0.5, 0.5, 0.45])
+    std1, std2 = torch.tensor([0.05, 0.10, 0.08]), torch.tensor([0.10, 0.05, 0.08])
+
+    def draw(mean, std):
+        x = torch.zeros(20_000, 784)
+        x[:, :3] = (mean + std * torch.randn(20_000, 3)).clamp(0, 1)  # à 4 σ au moins du bord
+        return x
+
+    expected = ((mean1 - mean2).square() + (std1 - std2).square()).sum().item()
+    # L'erreur type de chaque moyenne est au plus 0,1/√20000 = 0,0007 ; m₁ - m₂ au plus 0,15.
+    tolerance = 5 * 2 * 0.15 * 0.001 * math.sqrt(2)
+    measured = fid(first_pixels(3), draw(mean1, std1), draw(mean2, std2))
+    assert measured == pytest.approx(expected, abs=tolerance)
+    assert expected > 10 * tolerance
+
+
+def test_fid_of_a_shift_is_its_squared_length(digits):
+    """Décaler ne change pas la covariance : il ne reste que ‖m₁ - m₂‖²."""
+    network, darker = first_pixels(784), 0.5 * digits
+    network.projection[:] = network.projection / 28
+    shifted = darker + 0.25
+    assert fid(network, darker, shifted) == pytest.approx(0.25**2, rel=1e-3)
+
+
+def test_fid_is_symmetric(digits):
+    network = random_projections(8)
+    a, b = digits[:600], digits[600:1200].flip(-1)
+    assert fid(network, a, b) == pytest.approx(fid(network, b, a), rel=1e-4)
+
+
+def test_fid_grows_with_noise(digits):
+    network = random_projections(16)
+    half, other = digits[:640], digits[640:1280]
+    noise = torch.randn_like(other)
+    distances = [
+        fid(network, half, (other + level * noise).clamp(0, 1)) for level in (0, 0.1, 0.2, 0.4, 0.8)
+    ]
+    assert distances == sorted(distances)
+    assert distances[-1] > 20 * distances[0]
+
+
+def test_fid_sees_what_is_missing(digits):
+    """Qui ne dessine qu'une classe est loin du jeu entier, même si ses images sont parfaites."""
+    network, labels = random_projections(16), load_images("digits").train.labels
+    varied = fid(network, digits[:640], digits[640:])
+    only_zeros = fid(network, digits[:640], digits[labels == 0])
+    assert only_zeros > 10 * varied
+
+
+def test_torchmetrics_loads_only_for_the_fid():
+    """Son import prend des secondes : il ne doit pas être en tête du module."""
+    tree = ast.parse(Path(metrics.__file__).read_text(encoding="utf-8"))
+    top = [ast.unparse(n) for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    assert "import torch" in top
+    assert not any("torchmetrics" in line for line in top)
+
+
+# --- erreurs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [-0.2, 1.3, 255.0, math.nan])
+def test_images_outside_the_unit_interval(bad):
+    x = FIVE.clone()
+    x[0, 0, 9, 9] = bad
+    network, labels = first_pixels(3), torch.zeros(5, dtype=torch.int64)
+    for measure in (
+        lambda: recognition(Fake(), x),
+        lambda: accuracy(Fake(), x, labels),
+        lambda: conditional_accuracy(Fake(), x, labels),
+        lambda: fid(network, FIVE, x),
+        lambda: fid(network, x, FIVE),
+    ):
+        with pytest.raises(ValueError, match=r"images hors de \[0, 1\]"):
+            measure()
+
+
+def test_no_image_at_all():
+    empty, none = torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64)
+    with pytest.raises(ValueError, match="aucune image"):
+        recognition(Fake(), empty)
+    with pytest.raises(ValueError, match="aucune image"):
+        accuracy(Fake(), empty, none)
+
+
+@pytest.mark.parametrize("measure", [accuracy, conditional_accuracy])
+def test_one_label_an_image(measure):
+    with pytest.raises(ValueError, match=r"une classe par image attendue, reçu \[1\] pour 5"):
+        measure(Fake(), FIVE, torch.tensor([0]))
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_class_the_classifier_does_not_know(label):
+    with pytest.raises(ValueError, match="connaît les classes 0 à 2"):
+        conditional_accuracy(Fake(), FIVE, torch.tensor([0, 1, 2, 0, label]))
+
+
+def test_fid_needs_two_images_a_side(digits):
+    with pytest.raises(ValueError, match="deux images de chaque côté, reçu 5 vraies et 1 tirées"):
+        fid(first_pixels(3), digits[:5], digits[:1])
