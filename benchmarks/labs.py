@@ -11,7 +11,7 @@ STATUS = Path(__file__).resolve().parents[1] / "_build" / "executed" / "status.j
 
 def measures() -> Iterator[Measure | Skipped]:
     if not STATUS.is_file():
-        yield Skipped("durée des labs", "lancez d'abord make site")
+        yield Skipped("durée des labs", "make site d'abord", held=False)
         return
     for lab in json.loads(STATUS.read_text(encoding="utf-8"))["labs"]:
         if lab["status"] != "réussi":

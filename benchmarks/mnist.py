@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
-from torch.nn.functional import mse_loss
 
 import labkit
 from benchmarks.measure import Measure, Skipped, alternate, median_ratio
 from labkit.data import DataError, ImageSplits, data_root
-from labkit.models import AutoEncoder
+from labkit.models import AutoEncoder, autoencoder_loss
 
 BATCH_SIZE = 128
 EPOCHS = 20
@@ -76,7 +75,7 @@ def _fit(batches, epochs: int) -> labkit.History:
 
     def step(batch):
         x, _ = batch
-        return {"loss": mse_loss(model(x), x.flatten(1))}
+        return {"loss": autoencoder_loss(model(x), x)}
 
     return labkit.fit(step, batches, epochs, model, log_every=0)
 

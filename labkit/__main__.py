@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_NEEDED = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "accelerate", "safetensors")
+_NEEDED = (
+    "torch", "torchvision", "numpy", "matplotlib", "sklearn", "accelerate", "safetensors",
+    "platformdirs", "tqdm", "optuna", "torchmetrics", "ipykernel",
+)  # fmt: skip
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _COMFORTABLE_DISK = 2e9  # octets : les données du profil complet et les sorties des labs
 
@@ -35,19 +39,35 @@ def main() -> int:
     Returns:
         0 si les labs peuvent tourner en profil rapide, 1 sinon.
     """
+    if hasattr(sys.stdout, "reconfigure"):  # une console en cp1252 n'a ni ✓ ni ✗
+        sys.stdout.reconfigure(encoding="utf-8")
     print(f"labkit {importlib.import_module('labkit').__version__}")
     blocked = False
     for title, inspect in _SECTIONS.items():
         print(title)
-        for finding in [] if blocked and inspect is not _versions else inspect():
+        for finding in _findings(inspect):
             print(finding)
             blocked |= finding.blocking
+        if blocked:  # les contrôles suivants supposent celui-ci réussi
+            break
     print(
         "Il manque de quoi lancer les labs : voir les lignes ✗."
         if blocked
         else "Tous les labs peuvent tourner en profil rapide."
     )
     return int(blocked)
+
+
+def _findings(inspect: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Les lignes d'un contrôle, dont l'arrêt imprévu n'arrête pas le diagnostic."""
+    try:
+        yield from inspect()
+    except Exception as error:
+        yield Finding(
+            f"contrôle interrompu par {type(error).__name__} : {error}",
+            "réinstallez l'ensemble : python -m pip install -r requirements.txt",
+            blocking=True,
+        )
 
 
 def _versions() -> Iterator[Finding]:
@@ -86,35 +106,44 @@ def _data() -> Iterator[Finding]:
     yield Finding(f"digits : {len(train)} images d'entraînement, livrées avec scikit-learn")
     yield Finding(f"dossier des données : {data.data_root()}")
     for name in ("mnist", "fashion_mnist"):
-        if not data.raw_folder(name).is_dir():
-            yield Finding(
+        yield _inspect_data(name)
+
+
+def _inspect_data(name: str) -> Finding:
+    from labkit import data
+
+    try:
+        if not data.has_folder(name):
+            return Finding(
                 f"{name} absent (profil complet seulement)",
                 "il sera téléchargé au premier usage, ou donnez à LABKIT_DATA un dossier qui l'a",
             )
-            continue
-        try:
-            data.check_files(name)
-            yield Finding(f"{name} : fichiers présents, sommes de contrôle justes")
-        except data.DataError as error:
-            yield Finding(f"{name} inutilisable (profil complet seulement)", str(error))
+        data.check_files(name)
+    except data.DataError as error:
+        return Finding(f"{name} inutilisable (profil complet seulement)", str(error))
+    return Finding(f"{name} : fichiers présents, sommes de contrôle justes")
 
 
 def _references() -> Iterator[Finding]:
     from labkit.references import ReferenceModelError, list_references, load_reference
 
-    for name, card in list_references().items():
-        try:
+    try:
+        cards = list_references()
+        for name, card in cards.items():
             load_reference(name)
             yield Finding(f"{name} : {card['lab']}, {card['dataset']['name']}")
-        except ReferenceModelError as error:
-            yield Finding(f"{name} inutilisable", str(error))
+    except ReferenceModelError as error:
+        yield Finding("référence inutilisable", str(error), blocking=True)
+        return
+    if not cards:
+        yield Finding("aucune référence installée", "réinstallez labkit", blocking=True)
 
 
 def _disk() -> Iterator[Finding]:
     from labkit.data import data_root
 
     for label, folder in (("dossier courant", Path.cwd()), ("données", data_root())):
-        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        existing = next(parent for parent in (folder, *folder.parents) if os.path.exists(parent))
         free = shutil.disk_usage(existing).free
         remedy = "libérez de la place : moins de 2 Go" if free < _COMFORTABLE_DISK else ""
         yield Finding(f"{label} : {free / 1e9:.0f} Go libres", remedy)

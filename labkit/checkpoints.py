@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import warnings
 import zipfile
@@ -18,12 +19,22 @@ class CheckpointError(RuntimeError):
 
 
 def previous_path(path: Path) -> Path:
-    """Où est gardé le point de reprise d'avant."""
+    """Donne le chemin où est gardé le point de reprise d'avant celui de `path`."""
     return path.with_name(f"{path.name}.precedent")
 
 
 def write_atomically(path: Path, content: bytes, previous: Path | None = None) -> None:
-    """Écrit à côté puis renomme : le fichier est l'ancien ou le nouveau, jamais une moitié."""
+    """Écrit à côté puis renomme : le fichier est l'ancien ou le nouveau, jamais une moitié.
+
+    Args:
+        path: fichier à écrire ; son dossier est créé au besoin.
+        content: tout son contenu.
+        previous: où garder l'ancien fichier ; sinon il est remplacé.
+
+    Raises:
+        CheckpointError: disque plein, ou dossier où l'on ne peut pas écrire. L'ancien fichier
+            est alors intact, à sa place ou à celle de `previous`.
+    """
     partial = path.with_name(f"{path.name}.partiel")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +51,11 @@ def write_atomically(path: Path, content: bytes, previous: Path | None = None) -
 
 
 def check_writable(path: Path) -> None:
-    """Vérifie d'avance que le point de reprise pourra être écrit, dossier créé au besoin."""
+    """Vérifie d'avance que le point de reprise `path` pourra être écrit, dossier créé au besoin.
+
+    Raises:
+        CheckpointError: dossier où l'on ne peut pas écrire.
+    """
     probe = path.with_name(f"{path.name}.essai")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,10 +82,25 @@ def _explain_write_error(path: Path, error: OSError) -> str:
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict | None:
-    """Le point de reprise, ou celui d'avant s'il est abîmé ; None s'il n'y en a aucun."""
-    candidates = [p for p in (path, previous_path(path)) if p.exists()]
-    for candidate in candidates:
-        state = _load_if_sound(candidate, device)
+    """Relit le point de reprise, ou celui d'avant s'il est abîmé ou absent.
+
+    Args:
+        path: fichier donné à `fit`.
+        device: appareil où placer les tenseurs.
+
+    Returns:
+        Ce que `fit` a enregistré, ou None s'il n'y a aucun fichier.
+
+    Raises:
+        CheckpointError: fichier que l'on ne peut pas ouvrir, qui n'est pas un point de reprise,
+            ou aucun des deux n'est intact.
+    """
+    damaged = []
+    for candidate in (path, previous_path(path)):
+        content = _read_if_present(candidate)
+        if content is None:
+            continue
+        state = _load_if_sound(content, device)
         if state is not None and not (isinstance(state, dict) and "models" in state):
             raise CheckpointError(
                 f"{candidate} n'est pas un point de reprise écrit par fit. Donnez un autre fichier "
@@ -83,26 +113,48 @@ def read_checkpoint(path: Path, device: torch.device) -> dict | None:
             "celui d'avant l'est s'il existe.",
             stacklevel=4,
         )
-    if candidates:
+        damaged.append(candidate.name)
+    if damaged:
         raise CheckpointError(
             f"aucun point de reprise lisible pour {path}. Retirez les fichiers abîmés "
-            f"({', '.join(p.name for p in candidates)}) ou passez resume=False pour recommencer."
+            f"({', '.join(damaged)}) ou passez resume=False pour recommencer."
         )
     return None
 
 
-def _load_if_sound(path: Path, device: torch.device) -> dict | None:
+def _read_if_present(path: Path) -> bytes | None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CheckpointError(
+            f"impossible de lire {path} ({error.strerror}). Donnez à `checkpoint` un fichier que "
+            "vous avez le droit de lire, ou qui n'existe pas encore."
+        ) from error
+
+
+def _load_if_sound(content: bytes, device: torch.device) -> dict | None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if archive.testzip() is not None:  # une somme de contrôle ne correspond plus
                 return None
-        return torch.load(path, map_location=device, weights_only=True)
-    except Exception:  # fichier tronqué, remplacé, d'un autre format : toujours la même réponse
+        return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except Exception:  # contenu tronqué, remplacé, d'un autre format : toujours la même réponse
         return None
 
 
 def check_same_model(weights: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
-    """Refuse des poids qui n'ont pas les noms et les formes de ceux du modèle."""
+    """Refuse des poids qui n'ont pas les noms et les formes de ceux du modèle.
+
+    Args:
+        weights: nom -> tenseur, comme `state_dict()`.
+        module: le modèle qui doit les recevoir.
+        path: fichier dont ils viennent, pour le message.
+
+    Raises:
+        CheckpointError: un nom ou une forme diffère ; le message nomme le premier tenseur fautif.
+    """
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if found == expected:

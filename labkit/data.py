@@ -7,7 +7,6 @@ n'est qu'une indexation : ni lecture image par image, ni processus auxiliaire.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import gzip
 import hashlib
@@ -24,6 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
+from labkit._names import did_you_mean
 
 _SIDE = 28
 _DIGITS = tuple(str(digit) for digit in range(10))
@@ -100,7 +101,14 @@ class ImageSet:
         return ImageSet(self.images[index], self.labels[index])
 
     def tensors(self, value_range: tuple[float, float] = (0.0, 1.0)) -> tuple[Tensor, Tensor]:
-        """Donne tout l'ensemble : x float32 [N, 1, 28, 28] dans `value_range`, et y int64 [N]."""
+        """Donne tout l'ensemble d'un coup.
+
+        Args:
+            value_range: intervalle où l'on ramène les pixels, (0, 1) ou (-1, 1).
+
+        Returns:
+            x float32 [N, 1, 28, 28] dans `value_range`, et y int64 [N].
+        """
         return _to_float(self.images, value_range), self.labels
 
     def batches(
@@ -189,16 +197,21 @@ def load_images(name: str, root: str | Path | None = None, download: bool = True
         DataError: données absentes, abîmées, d'une autre taille, ou dossier inutilisable.
     """
     if name not in _CLASSES:
-        plain = str(name).lower().replace("-", "_")
-        near = difflib.get_close_matches(plain, _CLASSES, n=1, cutoff=0.4)
-        hint = f" Vouliez-vous dire {near[0]!r} ?" if near else ""
+        hint = did_you_mean(name, _CLASSES)
         raise ValueError(f"jeu d'images {name!r} inconnu.{hint} Au choix : {', '.join(_CLASSES)}.")
     train, val, test = _digits() if name == "digits" else _torchvision(name, root, download)
     return ImageSplits(name, train, val, test, _CLASSES[name])
 
 
 def data_root(root: str | Path | None = None) -> Path:
-    """Donne le dossier des données : `root`, sinon `LABKIT_DATA`, sinon un cache personnel."""
+    """Donne le dossier des données : `root`, sinon `LABKIT_DATA`, sinon un cache personnel.
+
+    Args:
+        root: dossier, relatif ou absolu, où `~` désigne le dossier personnel.
+
+    Returns:
+        Un chemin absolu ; rien ne dit que le dossier existe.
+    """
     from platformdirs import user_cache_path
 
     root = root or os.environ.get("LABKIT_DATA") or user_cache_path("labkit")
@@ -207,8 +220,29 @@ def data_root(root: str | Path | None = None) -> Path:
 
 
 def raw_folder(name: str, root: str | Path | None = None) -> Path:
-    """Donne le dossier des quatre fichiers de `mnist` ou de `fashion_mnist`."""
+    """Donne le dossier des quatre fichiers d'un jeu, rangés comme ceux de torchvision.
+
+    Args:
+        name: "mnist" ou "fashion_mnist".
+        root: comme pour `load_images`.
+
+    Returns:
+        Un chemin absolu ; rien ne dit que le dossier existe.
+    """
     return data_root(root) / _TORCHVISION_CLASSES[name] / "raw"
+
+
+def has_folder(name: str, root: str | Path | None = None) -> bool:
+    """Dit si le dossier `raw_folder(name, root)` existe.
+
+    Args:
+        name: "mnist" ou "fashion_mnist".
+        root: comme pour `load_images`.
+
+    Raises:
+        DataError: un droit de lecture manque sur le chemin.
+    """
+    return _exists(raw_folder(name, root))
 
 
 def check_files(name: str, root: str | Path | None = None) -> None:
@@ -219,17 +253,20 @@ def check_files(name: str, root: str | Path | None = None) -> None:
         root: comme pour `load_images`.
 
     Raises:
-        DataError: fichier absent, ou dont la somme ne correspond pas ; le message le nomme.
+        DataError: fichier absent, illisible, ou dont la somme ne correspond pas ; le message le
+            nomme.
     """
     raw = raw_folder(name, root)
     for file in _file_names(name):
-        if not (raw / file).is_file():
+        if not _exists(raw / file):
             raise DataError(_missing_message(name, raw / file, "il n'y est pas"))
         try:
             digest = _md5((raw / file).read_bytes())
+            is_sound = digest in _EXTRACT_MD5 or digest == _expected_md5(name, raw, file)
         except OSError as error:
-            raise DataError(f"impossible de lire {raw / file} ({error.strerror}).") from error
-        if digest not in _EXTRACT_MD5 and digest != _expected_md5(name, raw, file):
+            place = error.filename or raw / file
+            raise DataError(_unreadable_message(place, error)) from error
+        if not is_sound:
             raise DataError(
                 f"{raw / file} est tronqué ou modifié (MD5 {digest}) : il n'est ni lu ni supprimé. "
                 "Retirez-le vous-même, puis relancez pour le télécharger à nouveau."
@@ -262,7 +299,7 @@ def _digits() -> tuple[ImageSet, ImageSet, ImageSet]:
 
 def _torchvision(name: str, root, download: bool) -> tuple[ImageSet, ImageSet, ImageSet]:
     raw = raw_folder(name, root)
-    missing = [file for file in _file_names(name) if not (raw / file).exists()]
+    missing = [file for file in _file_names(name) if not _exists(raw / file)]
     if missing:
         _check_root_exists(root)
         if not download:
@@ -283,12 +320,23 @@ def _torchvision(name: str, root, download: bool) -> tuple[ImageSet, ImageSet, I
 def _check_root_exists(root) -> None:
     """Refuse de télécharger dans un dossier mal nommé ; le cache, lui, est créé au besoin."""
     named = root or os.environ.get("LABKIT_DATA")
-    if named and not data_root(root).exists():
+    if named and not _exists(data_root(root)):
         source = "`root` désigne" if root else "LABKIT_DATA désigne"
         raise DataError(
             f"{source} {data_root(root)}, qui n'existe pas : vérifiez l'orthographe, ou créez ce "
             "dossier."
         )
+
+
+def _exists(path: Path) -> bool:
+    """Comme `Path.exists`, qui pour un dossier interdit répond selon la version de Python."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DataError(_unreadable_message(path, error)) from error
+    return True
 
 
 def _dataset_class(name: str):
@@ -325,7 +373,9 @@ def _read_manifest(path: Path) -> dict[str, str]:
     """Relit un fichier au format de la commande md5sum : « somme  nom » par ligne."""
     if not path.is_file():
         return {}
-    lines = [line.partition(" ") for line in path.read_text(encoding="utf-8").splitlines()]
+    # replace : un fichier qui n'est pas du texte ne garantit rien, comme un fichier mal écrit.
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = [line.partition(" ") for line in text.splitlines()]
     return {file.strip().removeprefix("*"): digest for digest, _, file in lines}
 
 
@@ -406,6 +456,13 @@ def _explain_os_error(name: str, raw: Path, error: OSError) -> str:
             "où vous avez le droit d'écrire, ou un dossier qui contient déjà les données."
         )
     return _missing_message(name, raw, f"et {_explain_transfer(error)}")
+
+
+def _unreadable_message(place: str | Path, error: OSError) -> str:
+    return (
+        f"impossible de lire {place} ({error.strerror}). Donnez à LABKIT_DATA un dossier que vous "
+        "avez le droit de lire."
+    )
 
 
 def _missing_message(name: str, place: Path, reason: str) -> str:

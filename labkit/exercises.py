@@ -9,7 +9,7 @@ def verify(title: str, checks: Mapping[str, Callable[[], object]]) -> None:
     Args:
         title: nom de l'exercice.
         checks: ce qui doit être vrai -> fonction sans argument qui le vérifie. Elle renvoie `True`,
-            ou sinon une phrase qui dit ce qui a été obtenu (ou `False`).
+            ou sinon une phrase qui dit ce qui a été obtenu (ou `False`, ou une phrase vide).
 
     Aucune exception n'est levée : celle d'une vérification est expliquée sur sa ligne.
     """
@@ -31,6 +31,6 @@ def _run(check: Callable[[], object]) -> str | None:
         is_true = result is not ... and bool(result)
     except Exception as error:
         return f"votre code s'est arrêté sur {type(error).__name__} : {error}"
-    if isinstance(result, str):
-        return result
-    return None if is_true else "ce n'est pas le cas"
+    if is_true and not isinstance(result, str):
+        return None
+    return result if is_true else "ce n'est pas le cas"

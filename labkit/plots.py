@@ -1,10 +1,9 @@
 """Les figures du cours : un seul style, lisible sur fond clair et sur fond sombre.
 
-Chaque fonction reçoit des tableaux ou des tenseurs et renvoie une figure. Celles qui ne dessinent
-que dans un repère acceptent `ax=`, pour composer plusieurs dessins avec `new_figure`. Les figures
-ne passent pas par pyplot : elles s'affichent quand elles sont la dernière expression d'une
-cellule, ou par `display(figure)`, et emportent dans la sortie du notebook un texte de remplacement
-(`figure.alt`).
+Chaque fonction reçoit des tableaux ou des tenseurs et renvoie une figure. Toutes acceptent `ax=`,
+pour composer plusieurs dessins avec `new_figure`. Les figures ne passent pas par pyplot : elles
+s'affichent quand elles sont la dernière expression d'une cellule, ou par `display(figure)`, et
+emportent dans la sortie du notebook un texte de remplacement (`figure.alt`).
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class LabFigure(Figure):
     axes_grid: np.ndarray
 
     def describe(self, sentence: str) -> LabFigure:
-        """Ajoute une phrase au texte de remplacement et renvoie la figure."""
+        """Ajoute la phrase `sentence` au texte de remplacement et renvoie la figure."""
         self.alt = f"{self.alt} {sentence}".strip()
         return self
 
@@ -114,6 +113,8 @@ def new_figure(
     """
     figure = LabFigure(figsize=size)
     figure.axes_grid = figure.subplots(rows, columns, squeeze=False)
+    for ax in figure.axes_grid.flat:
+        _use_decimal_comma(ax)
     return figure
 
 
@@ -184,7 +185,12 @@ def _montage(images: np.ndarray, columns: int, gap: int, top: int) -> np.ndarray
 
 
 def _draw_montage(
-    images: np.ndarray, columns: int, titles: Sequence[str] | None, title: str | None, sentence: str
+    images: np.ndarray,
+    columns: int,
+    titles: Sequence[str] | None,
+    title: str | None,
+    sentence: str,
+    ax: Axes | None,
 ) -> LabFigure:
     """Dessine des images déjà passées par `_as_images`."""
     height, width = images.shape[1:3]
@@ -192,7 +198,7 @@ def _draw_montage(
     canvas = _montage(images, columns, gap, top)
     size_x = min(9.0, 0.75 * columns + 0.4)
     size_y = size_x * canvas.shape[0] / canvas.shape[1] + (0.35 if title else 0)
-    ax = _axes(None, (size_x, size_y))
+    ax = _axes(ax, (size_x, size_y))
     ax.imshow(canvas, vmin=0, vmax=1)
     ax.set_axis_off()
     for index, text in enumerate(titles or ()):
@@ -208,21 +214,28 @@ def image_grid(
     columns: int = 10,
     titles: Sequence[object] | None = None,
     title: str | None = None,
+    ax: Axes | None = None,
 ) -> LabFigure:
     """Dessine des images en grille, dans l'ordre de lecture.
 
     Args:
         images: [N, 1, H, W], [N, 3, H, W], [N, H, W] ou [N, H*W] ; uint8, ou flottants dans [0, 1].
-        columns: nombre d'images par ligne.
+        columns: nombre d'images par ligne, au moins 1.
         titles: N légendes, une au-dessus de chaque image.
-        title: titre de la figure.
+        title: titre.
+        ax: repère où dessiner, sinon une nouvelle figure.
 
     Returns:
         La figure.
 
     Raises:
-        ValueError: aucune image, forme impossible, ou nombre de légendes différent de N.
+        ValueError: aucune image, forme impossible, aucune colonne, ou nombre de légendes différent
+            de N.
     """
+    if columns < 1:
+        raise ValueError(
+            f"`columns`, le nombre d'images par ligne, vaut au moins 1, reçu {columns}."
+        )
     images = _as_images(images)
     count = len(images)
     if titles is not None and len(titles) != count:
@@ -231,45 +244,57 @@ def image_grid(
     columns = min(columns, count)
     sentence = f"Grille de {count} images en {-(-count // columns)} lignes"
     sentence += f", légendées {', '.join(titles)}." if titles is not None else "."
-    return _draw_montage(images, columns, titles, title, sentence)
+    return _draw_montage(images, columns, titles, title, sentence, ax)
 
 
 @_styled
-def reconstructions(originals: Array, reconstructed: Array, title: str | None = None) -> LabFigure:
+def reconstructions(
+    originals: Array, reconstructed: Array, title: str | None = None, ax: Axes | None = None
+) -> LabFigure:
     """Place chaque image d'origine au-dessus de sa reconstruction.
 
     Args:
         originals: N images, comme pour `image_grid`.
-        reconstructed: leurs N reconstructions.
-        title: titre de la figure.
+        reconstructed: leurs N reconstructions, de la même taille.
+        title: titre.
+        ax: repère où dessiner, sinon une nouvelle figure.
 
     Returns:
         La figure : originaux sur la première ligne, reconstructions sur la seconde.
 
     Raises:
-        ValueError: nombres d'images différents.
+        ValueError: nombres d'images différents, ou tailles différentes.
     """
     if len(originals) != len(reconstructed):
         raise ValueError(f"{len(originals)} originaux pour {len(reconstructed)} reconstructions.")
-    pairs = np.concatenate([_as_images(originals), _as_images(reconstructed)])
+    above, below = _as_images(originals), _as_images(reconstructed)
+    if above.shape != below.shape:
+        raise ValueError(
+            f"originaux {list(above.shape[1:])} et reconstructions {list(below.shape[1:])} : les "
+            "images doivent avoir la même taille."
+        )
+    pairs = np.concatenate([above, below])
     sentence = f"{len(originals)} images d'origine (en haut) et leurs reconstructions (en bas)."
-    return _draw_montage(pairs, len(originals), None, title, sentence)
+    return _draw_montage(pairs, len(originals), None, title, sentence, ax)
 
 
 @_styled
-def interpolation_strip(images: Array, title: str | None = None) -> LabFigure:
+def interpolation_strip(
+    images: Array, title: str | None = None, ax: Axes | None = None
+) -> LabFigure:
     """Dessine sur une ligne les images décodées le long d'un trajet, légendées de leur position.
 
     Args:
         images: N images du départ (position 0) à l'arrivée (position 1), comme pour `image_grid`.
-        title: titre de la figure.
+        title: titre.
+        ax: repère où dessiner, sinon une nouvelle figure.
 
     Returns:
         La figure.
     """
     positions = [f"{t:.2f}".replace(".", ",") for t in np.linspace(0, 1, len(images))]
     sentence = f"Interpolation en {len(images)} images, de la position 0 à la position 1."
-    return _draw_montage(_as_images(images), len(images), positions, title, sentence)
+    return _draw_montage(_as_images(images), len(images), positions, title, sentence, ax)
 
 
 def _split_scales(curves: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:
@@ -354,10 +379,29 @@ def _project(z: np.ndarray) -> tuple[np.ndarray, str]:
     """Ramène le nuage à deux dimensions, par t-SNE au besoin (van der Maaten et Hinton, 2008)."""
     if z.shape[1] <= 2:
         return np.pad(z, ((0, 0), (0, 2 - z.shape[1]))), "z"
+    if len(z) < 2:
+        raise ValueError(
+            f"{len(z)} code de dimension {z.shape[1]} : la projection par t-SNE en demande au "
+            "moins deux."
+        )
     from sklearn.manifold import TSNE
 
     perplexity = min(30, (len(z) - 1) / 3)
     return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(z), "t-SNE "
+
+
+def _check_codes_and_classes(
+    z: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None
+) -> None:
+    if z.ndim != 2 or labels.shape != z.shape[:1]:
+        raise ValueError(
+            f"codes [N, D] et classes [N] attendus, reçu {list(z.shape)} et {list(labels.shape)}."
+        )
+    if not np.isfinite(z).all():
+        raise ValueError("des codes sont infinis ou NaN : l'entraînement a-t-il divergé ?")
+    unnamed = [] if classes is None else np.setdiff1d(labels, np.arange(len(classes)))
+    if len(unnamed):
+        raise ValueError(f"classe {unnamed[0]} sans nom : `classes` n'en donne que {len(classes)}.")
 
 
 @_styled
@@ -376,7 +420,7 @@ def latent_scatter(
     Args:
         z: codes latents [N, D].
         labels: classes [N], entières.
-        classes: noms des classes ; par défaut leurs numéros.
+        classes: noms des classes 0, 1, … ; par défaut leurs numéros.
         title: titre.
         ax: repère où dessiner, sinon une nouvelle figure.
 
@@ -384,15 +428,13 @@ def latent_scatter(
         La figure.
 
     Raises:
-        ValueError: z n'est pas [N, D], ou pas autant de classes que de codes.
+        ValueError: z n'est pas [N, D] ou n'est pas fini, pas autant de classes que de codes, classe
+            sans nom, ou un seul code au-delà de deux dimensions.
     """
     z, labels = _numpy(z), _numpy(labels).astype(int)
-    if z.ndim != 2 or len(z) != len(labels):
-        raise ValueError(
-            f"codes [N, D] et classes [N] attendus, reçu {list(z.shape)} et {list(labels.shape)}."
-        )
-    ax = _axes(ax, (6.0, 5.4))
+    _check_codes_and_classes(z, labels, classes)
     points, axis_name = _project(z)
+    ax = _axes(ax, (6.0, 5.4))
     for label in np.unique(labels):
         cloud = points[labels == label]
         color = PALETTE[label % 10]
@@ -425,13 +467,18 @@ def latent_manifold(
         decode: codes [N, 2] -> images, comme pour `image_grid`.
         x_range: bornes de z1.
         y_range: bornes de z2 ; les grandes valeurs sont en haut.
-        size: nombre d'images par côté.
+        size: nombre d'images par côté, au moins 2.
         title: titre.
         ax: repère où dessiner, sinon une nouvelle figure.
 
     Returns:
         La figure, graduée en coordonnées latentes.
+
+    Raises:
+        ValueError: moins de deux images par côté.
     """
+    if size < 2:
+        raise ValueError(f"`size`, le nombre d'images par côté, vaut au moins 2, reçu {size}.")
     xs, ys = torch.linspace(*x_range, size), torch.linspace(*reversed(y_range), size)
     z = torch.stack([xs.repeat(size), ys.repeat_interleave(size)], dim=1)  # [size², 2]
     with torch.no_grad():

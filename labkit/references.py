@@ -7,7 +7,6 @@ par le lab lui-même, en profil `complet`, et installées dans le paquet par `ma
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from torch import nn
 
+from labkit._names import did_you_mean
 from labkit.data import ImageSplits
 from labkit.training import History
 
@@ -31,8 +31,12 @@ class ReferenceModelError(RuntimeError):
 
 
 def list_references() -> dict[str, dict]:
-    """Donne les références livrées avec labkit : nom -> fiche de provenance."""
-    return {path.stem: _read_json(path) for path in sorted(_INSTALLED.glob("*.json"))}
+    """Donne les références livrées avec labkit : nom -> fiche de provenance.
+
+    Raises:
+        ReferenceModelError: une fiche est illisible ; le message la nomme.
+    """
+    return {name: _read_json(path) for name, path in _cards(_INSTALLED).items()}
 
 
 def load_reference(name: str) -> nn.Module:
@@ -46,7 +50,7 @@ def load_reference(name: str) -> nn.Module:
 
     Raises:
         ValueError: référence inconnue.
-        ReferenceModelError: poids absents ou abîmés.
+        ReferenceModelError: fiche illisible, ou poids absents ou abîmés.
     """
     from safetensors.torch import load
 
@@ -148,8 +152,9 @@ def load_results(name: str) -> dict:
 
     Raises:
         ValueError: tableau inconnu.
+        ReferenceModelError: tableau illisible.
     """
-    known = {path.stem: path for path in sorted((_INSTALLED / "results").glob("*.json"))}
+    known = _cards(_INSTALLED / "results")
     if name not in known:
         raise ValueError(f"tableau {name!r} inconnu. Au choix : {', '.join(known) or 'aucun'}.")
     return _read_json(known[name])
@@ -171,16 +176,27 @@ def _write_json(path: Path, card: Mapping) -> None:
 
 
 def _read_json(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # ValueError : ni du JSON, ni de l'UTF-8
+        raise ReferenceModelError(
+            f"la fiche {path} est illisible ({error}). Réinstallez labkit, ou reconstruisez-la par "
+            "make references."
+        ) from error
+
+
+def _cards(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
 def _find_card(name: str) -> dict:
-    cards = list_references()
-    if name in cards:
-        return cards[name]
-    near = difflib.get_close_matches(name, cards, cutoff=0.4)
-    hint = f" Vouliez-vous dire {' ou '.join(map(repr, near))} ?" if near else ""
-    raise ValueError(f"référence {name!r} inconnue.{hint} Au choix : {', '.join(cards)}.")
+    known = _cards(_INSTALLED)
+    if name in known:
+        return _read_json(known[name])
+    raise ValueError(
+        f"référence {name!r} inconnue.{did_you_mean(name, known)} "
+        f"Au choix : {', '.join(known) or 'aucune'}."
+    )
 
 
 def _build(architecture: Mapping) -> nn.Module:

@@ -74,7 +74,12 @@ class History(Mapping):
         return len(self.curves)
 
     def add(self, means: Mapping[str, float], seconds: float) -> None:
-        """Ajoute une époque : ses moyennes et sa durée en secondes."""
+        """Ajoute une époque.
+
+        Args:
+            means: nom -> moyenne de l'époque.
+            seconds: durée, en secondes.
+        """
         for name, value in means.items():
             self.curves.setdefault(name, []).append(value)
         self.seconds.append(seconds)

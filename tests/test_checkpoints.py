@@ -4,6 +4,7 @@ import copy
 import errno
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -166,14 +167,11 @@ def test_no_flipped_bit_changes_what_is_read(saved):
     """Un bit changé n'importe où : le fichier est refusé, ou se relit sans différence."""
     content = saved.read_bytes()
     weights = torch.load(saved, weights_only=True)["models"][""]
-    victim = saved.with_name("victime.pt")
     refused = 0
     positions = range(0, len(content), max(1, len(content) // 150))
     for position in positions:
-        victim.write_bytes(
-            content[:position] + bytes([content[position] ^ 16]) + content[position + 1 :]
-        )
-        state = checkpoints._load_if_sound(victim, CPU)
+        flipped = content[:position] + bytes([content[position] ^ 16]) + content[position + 1 :]
+        state = checkpoints._load_if_sound(flipped, CPU)
         if state is None:
             refused += 1
             continue
@@ -188,6 +186,17 @@ def test_lost_checkpoint_falls_back_on_the_one_before(saved):
 
 def test_no_checkpoint_is_not_an_error(tmp_path):
     assert read_checkpoint(tmp_path / "absent.pt", CPU) is None
+
+
+def test_a_file_that_cannot_be_opened_is_not_called_damaged(saved, monkeypatch):
+    monkeypatch.setattr(Path, "read_bytes", fail_with(errno.EACCES))
+    with pytest.raises(CheckpointError, match="impossible de lire .*point.pt .*droit de lire"):
+        train(new_model(), 3, saved)
+
+
+def test_a_folder_is_not_a_checkpoint(tmp_path):
+    with pytest.raises(CheckpointError, match="impossible de lire"):
+        train(new_model(), 1, tmp_path)
 
 
 # --- autres fichiers ------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from labkit.data import DataError, ImageSet, load_images
 
 ENVIRONMENT_ROOT = os.environ.get("LABKIT_DATA")
 SHARED_ROOT = Path(__file__).resolve().parents[2] / "shared" / "data"
-MNIST_ROOT = Path(ENVIRONMENT_ROOT) if ENVIRONMENT_ROOT else SHARED_ROOT
+MNIST_ROOT = Path(ENVIRONMENT_ROOT or SHARED_ROOT).expanduser().absolute()
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -509,6 +509,12 @@ def test_a_damaged_manifest_vouches_for_nothing(content, installed):
         load_images("fashion_mnist", root=installed.parents[1])
 
 
+def test_a_binary_manifest_vouches_for_nothing(installed):
+    (installed / "MD5SUMS").write_bytes(b"\xff\xfe\x00\x9d" * 8)
+    with pytest.raises(DataError, match="rien ne permet de vérifier"):
+        load_images("fashion_mnist", root=installed.parents[1])
+
+
 def test_intact_archives_vouch_for_unpacked_files(installed, server):
     """Le dossier que laisse torchvision : archives à côté des fichiers, sans MD5SUMS."""
     (installed / "MD5SUMS").unlink()
@@ -611,6 +617,25 @@ def test_file_that_cannot_be_opened(installed, monkeypatch):
         load_images("fashion_mnist", root=installed.parents[1])
 
 
+@pytest.mark.parametrize("download", [True, False])
+def test_folder_that_cannot_be_read(download, monkeypatch, tmp_path):
+    # exists et is_file laissent passer cette erreur ou répondent False, selon la version de Python.
+    for method in ("stat", "exists", "is_file", "is_dir"):
+        monkeypatch.setattr(Path, method, partial(raise_os_error, errno.EACCES))
+    for read in (
+        partial(load_images, "mnist", tmp_path, download),
+        partial(data.check_files, "mnist", tmp_path),
+    ):
+        with pytest.raises(DataError, match="impossible de lire .*LABKIT_DATA"):
+            read()
+
+
+def test_manifest_that_cannot_be_read(installed, monkeypatch):
+    monkeypatch.setattr(Path, "read_text", partial(raise_os_error, errno.EACCES))
+    with pytest.raises(DataError, match="impossible de lire"):
+        load_images("fashion_mnist", root=installed.parents[1])
+
+
 class _FullDisk:
     """Un fichier ouvert en écriture sur un disque où il n'y a plus de place."""
 
@@ -685,3 +710,5 @@ def test_folder_is_root_then_labkit_data_then_the_user_cache(monkeypatch, tmp_pa
     assert data.data_root(tmp_path / "b") == tmp_path / "b"
     monkeypatch.setenv("LABKIT_DATA", "~/donnees")
     assert data.data_root() == Path.home() / "donnees"
+    monkeypatch.chdir(tmp_path)
+    assert data.data_root("relatif") == Path.cwd() / "relatif"

@@ -46,7 +46,7 @@ def test_truth_of_other_libraries_counts(result, capsys):
     assert capsys.readouterr().out == "✓ point\nExercice : réussi.\n"
 
 
-@pytest.mark.parametrize("result", [np.bool_(False), torch.tensor(False), 0, []])
+@pytest.mark.parametrize("result", [np.bool_(False), torch.tensor(False), 0, [], ""])
 def test_falsehood_of_other_libraries_counts(result, capsys):
     labkit.verify("Exercice", {"point": lambda: result})
     assert capsys.readouterr().out.startswith("✗ point — ce n'est pas le cas\n")

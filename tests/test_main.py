@@ -1,13 +1,20 @@
 """`python -m labkit` : chaque manque est dit avec son remède, et le statut suit."""
 
+import errno
 import importlib
+import importlib.metadata
+import io
+import os
+import re
 import shutil
+import sys
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
 from labkit import __main__ as diagnosis
-from labkit import data
+from labkit import data, references
 
 
 def test_a_healthy_machine_can_run_the_labs(capsys, tmp_path, monkeypatch):
@@ -45,6 +52,73 @@ def test_a_package_that_does_not_import_blocks(capsys, monkeypatch):
     assert "✗ torchvision ne s'importe pas : operator torchvision::nms" in output
     assert "requirements.txt" in output
     assert "Il manque de quoi lancer les labs" in output
+    assert "Calcul" not in output  # les contrôles suivants supposent celui-ci réussi
+
+
+def test_every_dependency_is_checked():
+    declared = importlib.metadata.requires("labkit")
+    names = {re.match(r"[\w-]+", line)[0] for line in declared if "extra ==" not in line}
+    checked = {diagnosis._DISTRIBUTIONS.get(module, module) for module in diagnosis._NEEDED}
+    assert names <= checked
+    assert "ipykernel" in checked  # sans lui, aucun notebook ne s'exécute
+
+
+def test_a_console_that_is_not_utf8(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    assert diagnosis.main() == 0
+    console.flush()
+    assert "✓ Python" in console.buffer.getvalue().decode("utf-8")
+
+
+def test_a_check_that_stops_is_a_finding(capsys, monkeypatch):
+    def stop(*_):
+        raise KeyError("images")
+
+    monkeypatch.setattr(data, "load_images", stop)
+    assert diagnosis.main() == 1
+    output = capsys.readouterr().out
+    assert "✗ contrôle interrompu par KeyError : 'images'" in output
+    assert "requirements.txt" in output
+    assert "Il manque de quoi lancer les labs" in output
+
+
+def test_a_data_folder_that_cannot_be_read(capsys, monkeypatch, tmp_path):
+    closed = tmp_path / "interdit"
+    real_stat = os.stat
+
+    def stat(path, *arguments, **options):
+        if str(path).startswith(str(closed)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real_stat(path, *arguments, **options)
+
+    monkeypatch.setenv("LABKIT_DATA", str(closed))
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(Path, "stat", lambda self, **options: stat(self, **options))
+    assert diagnosis.main() == 0  # le profil rapide n'en a pas besoin
+    output = capsys.readouterr().out
+    assert "! mnist inutilisable" in output
+    assert "impossible de lire" in output and str(closed) in output
+    assert "données :" in output  # la place disponible est celle du dossier parent
+
+
+@pytest.mark.parametrize("content", ["{", "\xe9".encode("latin-1")])
+def test_a_damaged_reference_card_is_named(capsys, monkeypatch, tmp_path, content):
+    monkeypatch.setattr(references, "_INSTALLED", tmp_path)
+    path = tmp_path / "essai.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert diagnosis.main() == 1
+    output = capsys.readouterr().out
+    assert "✗ référence inutilisable" in output
+    assert str(path) in output and "Réinstallez labkit" in output
+
+
+def test_no_reference_at_all_is_said(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(references, "_INSTALLED", tmp_path)
+    assert diagnosis.main() == 1
+    output = capsys.readouterr().out
+    assert "✗ aucune référence installée\n      → réinstallez labkit" in output
 
 
 def test_little_disk_is_said(capsys, monkeypatch, tmp_path):

@@ -308,22 +308,19 @@ def half(points):
     return np.full(len(points), 0.5)
 
 
-ON_AXES = {
+ALL = {
     "loss_curves": lambda **options: plots.loss_curves({"a": [1.0, 2.0]}, **options),
     "latent_scatter": lambda **options: plots.latent_scatter(Z, LABELS, **options),
     "latent_manifold": lambda **options: plots.latent_manifold(
         zero_images, (-1, 1), (-1, 1), size=3, **options
     ),
     "decision_boundary": lambda **options: plots.decision_boundary(half, Z, LABELS, **options),
-}
-WHOLE = {
     "image_grid": lambda **options: plots.image_grid(gray_levels(3), **options),
     "reconstructions": lambda **options: plots.reconstructions(
         gray_levels(3), gray_levels(3), **options
     ),
     "interpolation_strip": lambda **options: plots.interpolation_strip(gray_levels(3), **options),
 }
-ALL = ON_AXES | WHOLE
 
 
 @pytest.mark.parametrize("draw", ALL.values(), ids=ALL)
@@ -346,7 +343,7 @@ def test_every_figure_describes_itself_in_the_notebook(draw):
         assert (pixels[..., 3] == 1).all()
 
 
-@pytest.mark.parametrize("draw", ON_AXES.values(), ids=ON_AXES)
+@pytest.mark.parametrize("draw", ALL.values(), ids=ALL)
 def test_figures_can_be_composed(draw):
     figure = plots.new_figure(1, 2, size=(8, 4))
     ax = figure.axes_grid[0, 1]
@@ -380,6 +377,16 @@ def test_new_figure_grid():
     (lambda: plots.loss_curves(History()), "l'entraînement a-t-il fini une époque"),
     (lambda: plots.latent_scatter(np.zeros((4, 2)), np.zeros(3)), r"\[4, 2\] et \[3\]"),
     (lambda: plots.latent_scatter(np.zeros(4), np.zeros(4)), r"\[4\] et \[4\]"),
+    (lambda: plots.latent_scatter(Z, LABELS, classes=["a"]), "classe 1 sans nom.*que 1"),
+    (lambda: plots.latent_scatter(Z, -LABELS, classes=["a", "b"]), "classe -1 sans nom"),
+    (lambda: plots.latent_scatter(Z * np.nan, LABELS), "infinis ou NaN"),
+    (lambda: plots.latent_scatter(np.zeros((1, 3)), [0]), "t-SNE en demande au moins deux"),
+    (lambda: plots.latent_manifold(zero_images, (0, 1), (0, 1), size=1), "moins 2, reçu 1"),
+    (lambda: plots.image_grid(gray_levels(3), columns=0), "au moins 1, reçu 0"),
+    (
+        lambda: plots.reconstructions(gray_levels(3), gray_levels(3, side=7)),
+        r"\[14, 14\] et reconstructions \[7, 7\]",
+    ),
 ])  # fmt: skip
 def test_wrong_shapes_are_explained(draw, message):
     with pytest.raises(ValueError, match=message):

@@ -74,6 +74,15 @@ def test_an_unknown_reference_gives_the_near_names(saved):
         references.load_reference("essay")
 
 
+def test_a_damaged_card_is_named_and_spares_the_others(saved, tmp_path):
+    path = tmp_path / "sorties" / "references" / "autre.json"
+    path.write_text('{"lab": ', encoding="utf-8")
+    for read in (references.list_references, lambda: references.load_reference("autre")):
+        with pytest.raises(references.ReferenceModelError, match="autre.json est illisible"):
+            read()
+    assert isinstance(references.load_reference("essai"), AutoEncoder)
+
+
 def test_an_architecture_that_does_not_rebuild_the_model_is_refused(saved, data):
     with pytest.raises(references.ReferenceModelError, match="ne reconstruit pas"):
         references.save_reference(

@@ -380,7 +380,7 @@ def check_unit_interval(x: Tensor) -> Tensor:
 
 
 def check_codes(z: Tensor, latent_dim: int) -> None:
-    """Refuse des codes dont la dimension n'est pas celle que le décodeur attend."""
+    """Refuse des codes z qui ne sont pas [B, latent_dim], comme le décodeur les attend."""
     if z.dim() != 2 or z.shape[1] != latent_dim:
         raise ValueError(f"codes z [B, {latent_dim}] attendus, reçu {list(z.shape)}.")
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from labkit.models import AutoEncoder
+from labkit.models import AutoEncoder, autoencoder_loss
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 16, 64])
@@ -72,3 +72,32 @@ def test_every_parameter_learns():
 def test_latent_dimension_must_be_positive(latent_dim):
     with pytest.raises(ValueError, match=f"au moins 1, reçu {latent_dim}"):
         AutoEncoder(latent_dim)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 32, 32), (3, 3, 28, 28), (3, 783)])
+def test_images_of_another_size_are_refused(shape):
+    model = AutoEncoder()
+    for call in (model, model.encode):
+        with pytest.raises(ValueError, match="images de 784 pixels attendues"):
+            call(torch.rand(shape))
+
+
+def test_codes_of_another_dimension_are_refused():
+    with pytest.raises(ValueError, match=r"codes z \[B, 2\] attendus, reçu \[4, 3\]"):
+        AutoEncoder().decode(torch.rand(4, 3))
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (5, 784)])
+def test_loss_is_the_mean_square_of_the_pixels(shape):
+    x, y = torch.rand(shape), torch.rand(5, 784)
+    expected = ((x.reshape(5, 784) - y) ** 2).mean()
+    torch.testing.assert_close(autoencoder_loss(y, x), expected)
+    assert autoencoder_loss(x.reshape(5, 784), x) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_loss_of_bf16_reconstructions_is_summed_in_float32(dtype):
+    x, y = torch.rand(64, 784).to(dtype), torch.rand(64, 784).bfloat16()
+    loss = autoencoder_loss(y, x)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, ((x.float() - y.float()) ** 2).mean())
