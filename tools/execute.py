@@ -2,6 +2,8 @@
 
     python -m tools.execute [--profil rapide] [--graine 0] [--jobs 2] [lab …]
 
+Un lab se donne par son chemin ou par son nom, `02_autoencoder`.
+
 Un lab inchangé (mêmes sources, mêmes paramètres, mêmes versions) n'est pas exécuté de nouveau.
 """
 
@@ -194,7 +196,7 @@ def execute_all(
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     if os.environ.get("LABKIT_DATA"):  # les labs s'exécutent dans un autre dossier que celui-ci
-        os.environ["LABKIT_DATA"] = str(Path(os.environ["LABKIT_DATA"]).resolve())
+        os.environ["LABKIT_DATA"] = str(Path(os.environ["LABKIT_DATA"]).expanduser().resolve())
     known = read_status(output_dir)
     prints = {path.stem: fingerprint(path, parameters, package) for path in paths}
     stale = [p for p in paths if not _is_fresh(known.get(p.stem), prints[p.stem], output_dir)]
@@ -265,22 +267,53 @@ def write_status(output_dir: Path, records: list[dict]) -> None:
     (output_dir / "status.json").write_text(text + "\n", encoding="utf-8")
 
 
+def find_lab(name: str, labs: Path) -> Path:
+    """Le notebook que désigne un chemin, ou le nom d'un lab.
+
+    Args:
+        name: un chemin, ou un nom avec ou sans `.ipynb`, comme `02_autoencoder`.
+        labs: dossier des notebooks, où chercher un nom.
+
+    Returns:
+        Le chemin d'un fichier qui existe.
+
+    Raises:
+        FileNotFoundError: ni chemin ni nom connu ; le message donne les noms des labs.
+    """
+    for path in (Path(name), labs / name, labs / f"{name}.ipynb"):
+        if path.is_file():
+            return path
+    known = ", ".join(path.stem for path in notebooks.lab_paths(labs))
+    raise FileNotFoundError(f"Lab introuvable : {name}. Les labs sont : {known}.")
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Exécute les labs demandés ; statut 1 si une cellule a échoué."""
+    """Exécute les labs demandés ; statut 1 si un lab manque ou si une cellule a échoué."""
     parser = argparse.ArgumentParser(description="Exécute les labs avec papermill.")
-    parser.add_argument("labs", nargs="*", type=Path, help="notebooks (tous par défaut)")
+    parser.add_argument("labs", nargs="*", help="chemins ou noms de labs (tous par défaut)")
     parser.add_argument("--profil", default="rapide", choices=("rapide", "complet"))
     parser.add_argument("--graine", type=int, default=0)
     parser.add_argument("--jobs", type=int, help="labs exécutés à la fois (2 au plus par défaut)")
     parser.add_argument("--output", type=Path, default=notebooks.ROOT / "_build" / "executed")
     options = parser.parse_args(arguments)
+    labs = notebooks.ROOT / "labs"
+    try:
+        paths = [find_lab(name, labs) for name in options.labs] or notebooks.lab_paths(labs)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
     records = execute_all(
-        options.labs or notebooks.lab_paths(notebooks.ROOT / "labs"),
+        paths,
         options.output.resolve(),
         {"profil": options.profil, "graine": options.graine},
         notebooks.ROOT / "labkit",
         options.jobs,
     )
+    return report(records)
+
+
+def report(records: list[dict]) -> int:
+    """Affiche les labs en échec, source et trace ; rend le statut de sortie, 1 s'il y en a."""
     errors = [record["error"] for record in records if record["status"] == FAILURE]
     for error in errors:
         print(f"\n{error}", file=sys.stderr)

@@ -47,23 +47,21 @@ def install(saved: Path, package: Path) -> list[str]:
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
     """Refait et installe les références ; statut 1 si un lab a échoué."""
     parser = argparse.ArgumentParser(description="Refait les références.")
-    parser.add_argument("labs", nargs="*", type=Path, help="tous ceux qui en ont par défaut")
+    parser.add_argument("labs", nargs="*", help="chemins ou noms (tous ceux qui en ont par défaut)")
     options = parser.parse_args(arguments)
-    output = root / "_build" / "complet"
+    labs, output = root / "labs", root / "_build" / "complet"
     records = execute.execute_all(
-        options.labs or labs_with_references(root / "labs"),
+        [execute.find_lab(name, labs) for name in options.labs] or labs_with_references(labs),
         output,
         {"profil": "complet", "graine": 0},
         root / "labkit",
         jobs=1,
     )
-    errors = [record["error"] for record in records if record["status"] == execute.FAILURE]
-    for error in errors:
-        print(f"\n{error}", file=sys.stderr)
-    if not errors:
+    status = execute.report(records)
+    if status == 0:
         for name in install(output / "sorties" / "references", root / "labkit" / "reference"):
-            print(f"{name} : installée dans labkit/reference")
-    return 1 if errors else 0
+            print(f"{name} : installé dans labkit/reference")
+    return status
 
 
 if __name__ == "__main__":

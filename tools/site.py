@@ -8,6 +8,7 @@ Les labs doivent avoir été exécutés (`python -m tools.execute`). Tout averti
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,45 @@ from nbformat import NotebookNode
 from tools import execute, notebooks
 from tools.questions import questions_page
 from tools.status import status_page
+
+NO_BREAK_SPACE = "\u00a0"
+
+# Ce qui n'est pas de la prose, et que la typographie doit laisser tel quel.
+VERBATIM = r"""
+    ^(?P<fence>```+|~~~+).*?^(?P=fence)        # bloc de code
+    | (?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)   # code dans une ligne
+    | \$\$.+?\$\$ | (?<!\\)\$[^$]+\$             # formules
+    | </?[a-zA-Z][^>]*> | <!--.*?-->           # balises et adresses entre chevrons
+    | https?://\S+ | \]\([^)\n]*\)             # adresses
+"""
+
+# Une espace ordinaire devant une ponctuation double ou après un guillemet ouvrant, ou dans un
+# grand nombre. « ![ » ouvre une image ; « :-- », « :: » et « ::: » sont du balisage.
+BREAKABLE = r"(?<=[^\s|])[ ](?=[?;»%]|!(?!\[)|:(?![:-]))|(?<=«)[ ]|(?<=\d)[ ](?=\d{3}(?!\d))"
+
+PROSE = re.compile(f"{VERBATIM}|(?P<space>{BREAKABLE})", re.VERBOSE | re.DOTALL | re.MULTILINE)
+
+
+def french_spaces(text: str) -> str:
+    """Rend insécables les espaces que la typographie française ne coupe pas.
+
+    Args:
+        text: du Markdown ; code, formules, balises et adresses n'y changent pas.
+
+    Returns:
+        Le même texte, aux espaces U+00A0 près.
+    """
+    return PROSE.sub(lambda found: NO_BREAK_SPACE if found["space"] else found[0], text)
+
+
+class FrenchSpaces(Preprocessor):
+    """Empêche qu'une ligne du site commence par une ponctuation double."""
+
+    def preprocess_cell(self, cell, resources, index):
+        """Traite une cellule (interface de nbconvert)."""
+        if cell.cell_type == "markdown":
+            cell.source = french_spaces(cell.source)
+        return cell, resources
 
 
 class FoldSolutions(Preprocessor):
@@ -51,7 +91,7 @@ class ImageAltText(Preprocessor):
         return cell, resources
 
 
-PREPROCESSORS = (FoldSolutions(), ImageAltText())
+PREPROCESSORS = (FrenchSpaces(), FoldSolutions(), ImageAltText())
 
 
 def site_notebook(notebook: NotebookNode) -> NotebookNode:
@@ -61,7 +101,7 @@ def site_notebook(notebook: NotebookNode) -> NotebookNode:
         notebook: le notebook exécuté, modifié sur place.
 
     Returns:
-        Le même, solutions repliées et figures décrites.
+        Le même, espaces insécables posées, solutions repliées et figures décrites.
     """
     for preprocessor in PREPROCESSORS:
         notebook, _ = preprocessor.preprocess(notebook, {})
@@ -96,10 +136,10 @@ def assemble(root: Path, build: Path) -> Path:
             )
         page = site_notebook(notebooks.read(executed / path.name))
         notebooks.write(page, source / "labs" / path.name)
-    _write(source / "book" / "questions.md", questions_page(labs))
+    _write(source / "book" / "questions.md", french_spaces(questions_page(labs)))
     machine = json.loads((executed / "status.json").read_text(encoding="utf-8"))["machine"]
     records = [known[path.stem] for path in labs]
-    _write(source / "book" / "status.md", status_page(records, machine))
+    _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
     return source
 
 

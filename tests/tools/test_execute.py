@@ -77,6 +77,24 @@ def test_a_failing_cell_gives_a_nonzero_exit_status(run, monkeypatch, capsys):
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["01_good", "01_good.ipynb"])
+def test_a_lab_is_known_by_its_name(run, name):
+    _, paths, _, _ = run
+    assert execute.find_lab(name, paths[0].parent) == paths[0]
+
+
+def test_a_lab_is_known_by_its_path(run):
+    _, paths, _, _ = run
+    assert execute.find_lab(str(paths[1]), paths[0].parent / "ailleurs") == paths[1]
+
+
+def test_an_unknown_lab_is_refused_with_the_known_names(capsys):
+    assert execute.main(["99_inconnu"]) == 1
+    message = capsys.readouterr().err
+    assert "Lab introuvable : 99_inconnu" in message
+    assert "01_perceptron" in message
+
+
 def test_default_parameters_are_not_injected(run):
     _, paths, _, _ = run
     assert execute._changed(paths[0], {"profil": "rapide", "graine": 0}) == {}

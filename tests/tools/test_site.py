@@ -28,6 +28,49 @@ def test_alt_text_moves_to_where_the_site_reads_it(lab):
     assert cell.metadata["mystnb"]["image"]["alt"] == "Une perte qui décroît."
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Pourquoi ? Voici : oui ; non !", "Pourquoi~? Voici~: oui~; non~!"),
+        ("# Lab 1 — Et XOR ?", "# Lab 1 — Et XOR~?"),
+        ("« mot » à 80 %", "«~mot~» à 80~%"),
+        ("1 797 images, 1 000 000 de mots", "1~797 images, 1~000~000 de mots"),
+        ("**$x = 1$** : oui ; $y$ ?", "**$x = 1$**~: oui~; $y$~?"),
+        ("Soit `a` : oui", "Soit `a`~: oui"),
+        ("le 12 mai 1986, 00, 01", "le 12 mai 1986, 00, 01"),
+    ],
+)
+def test_french_spaces_do_not_break(text, expected):
+    assert site.french_spaces(text) == expected.replace("~", site.NO_BREAK_SPACE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$a ; b$ et $$\nc : 1 000\n$$",
+        "$w_1 <\nw_0 : 1$",
+        "`x[a : b]` et ``a ` : b``",
+        "```python\nif x : pass  # « 1 000 »\n```",
+        "~~~\na ; b ?\n~~~",
+        '<img style="width : 1 000px">',
+        "<details>\n<summary>Réponse</summary>",
+        'https://exemple.org/?q=1 et [page](labs/a%20b.ipynb "titre : mot")',
+        "| a | b |\n| :--- | ---: |",
+        "un ![dessin](a.png)",
+        "::: {note}\n:class: x\n:::",
+    ],
+)
+def test_what_is_not_prose_keeps_its_spaces(text):
+    assert site.french_spaces(text) == text
+
+
+def test_only_prose_cells_get_no_break_spaces(lab):
+    code = [cell.source for cell in notebooks.code_cells(lab)]
+    site.site_notebook(lab)
+    assert f"Objectifs{site.NO_BREAK_SPACE}: essayer." in lab.cells[0].source
+    assert [cell.source for cell in notebooks.code_cells(lab)] == code
+
+
 def test_solutions_are_folded(lab):
     site.site_notebook(lab)
     solutions = [cell for cell in lab.cells if "solution" in notebooks.tags(cell)]
