@@ -13,12 +13,10 @@ import itertools
 import json
 import math
 import operator
-import os
 import random
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -36,6 +34,15 @@ from labkit.checkpoints import (
     previous_path,
     read_checkpoint,
     write_atomically,
+)
+from labkit.processes import (
+    anyone,
+    average_gradients,
+    broadcast_weights,
+    process_state,
+    rng_state,
+    set_rng_state,
+    synchronize_rng,
 )
 
 Step = Callable[[Any], Mapping[str, Tensor]]
@@ -122,21 +129,7 @@ def set_seed(seed: int) -> None:
 
 def pick_device() -> torch.device:
     """Choisit où calculer : GPU CUDA, puis GPU Apple, puis processeur."""
-    return _process_state().device
-
-
-def _process_state():
-    """L'état qu'Accelerate partage : appareil, nombre de processus, rang de celui-ci."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm.auto se plaint de l'absence d'ipywidgets
-        from accelerate import PartialState
-        from accelerate.utils import parse_flag_from_env
-
-    # Plusieurs processus sans GPU : Accelerate ne les relie que si on lui nomme le processeur,
-    # sinon chacun s'entraînerait seul.
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    on_cpu = several and not torch.cuda.is_available()
-    return PartialState(cpu=on_cpu or parse_flag_from_env("ACCELERATE_USE_CPU"))
+    return process_state().device
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -228,7 +221,7 @@ class _Trainer:
     def __init__(self, step, model, lr, optimizer, precision):
         # PartialState plutôt que Accelerator.prepare : les pas appellent eux-mêmes leurs modèles,
         # que DistributedDataParallel aurait enveloppés ; fit moyenne donc les gradients lui-même.
-        self.process = _process_state()
+        self.process = process_state()
         self.lr = lr
         self.steps = step if isinstance(step, Mapping) else {"": step}
         self.models = model if isinstance(model, Mapping) else {"": model}
@@ -253,9 +246,8 @@ class _Trainer:
         self.epoch = 0  # époques finies
         self.step_count = 0  # pas faits dans l'époque en cours
         self.totals = _Totals()
-        if self.process.num_processes > 1:
-            _synchronize_rng(self.process.device)
-        self.order_rng = _rng_state()
+        synchronize_rng(self.process)
+        self.order_rng = rng_state()
         self.epoch_rng = self.order_rng
         self.resume_rng: dict[str, Tensor] | None = None
         self.last_good = self._copy_weights()
@@ -272,7 +264,7 @@ class _Trainer:
             self.step_count += 1
             self.seconds = earlier + time.perf_counter() - start
             bar.update()
-            if self._agreed(interrupt_requested()):
+            if anyone(interrupt_requested(), self.process):
                 raise KeyboardInterrupt
 
     def _remaining_batches(self, batches: Iterable) -> Iterator:
@@ -284,13 +276,13 @@ class _Trainer:
             pass  # lots déjà vus avant l'interruption
         if self.resume_rng is not None:
             if self.process.is_main_process:  # c'est le sien que le point de reprise a gardé
-                _set_rng_state(self.resume_rng)
+                set_rng_state(self.resume_rng)
             self.resume_rng = None
         return iterator
 
     def _common_rng(self) -> dict[str, Tensor]:
         """Le hasard d'où tirer l'ordre des lots, le même dans tous les processus."""
-        return _rng_state() if self.process.num_processes == 1 else self.order_rng
+        return rng_state() if self.process.num_processes == 1 else self.order_rng
 
     def _shard(self, batches: Iterable, rng: dict[str, Tensor], needed: int = 1) -> Iterator:
         """La part de ce processus, un lot sur `num_processes`, dans un ordre tiré de `rng`.
@@ -298,7 +290,7 @@ class _Trainer:
         Les pas d'entraînement s'attendent d'un processus à l'autre : `needed` vaut alors leur
         nombre, et les derniers lots, s'ils ne suffisent pas à en donner un à chacun, sont laissés.
         """
-        _set_rng_state(rng)
+        set_rng_state(rng)
         iterator = iter(batches)
         head = list(itertools.islice(iterator, needed))
         if not head:
@@ -317,7 +309,7 @@ class _Trainer:
             return iterator
         # L'ordre des lots est commun, tiré ci-dessus ; le hasard des pas doit différer ensuite,
         # d'un processus et d'une époque à l'autre, sans changer l'ordre de l'époque suivante.
-        self.order_rng = _rng_state()
+        self.order_rng = rng_state()
         torch.manual_seed(int(torch.randint(2**62, ())) + self.epoch * count + rank)
         groups = iter(lambda: list(itertools.islice(iterator, count)), [])
         return (group[rank] for group in groups if len(group) >= max(needed, rank + 1))
@@ -331,7 +323,7 @@ class _Trainer:
             result = self._call(step, batch)
             self._check_finite(result["loss"])
             _backward(result["loss"], parameters)
-            self._average_gradients(parameters)
+            average_gradients(parameters, self.process)
             optimizer.step()
             values |= _prefixed(name, result)
         self.totals.add(values, _batch_size(batch))
@@ -341,24 +333,6 @@ class _Trainer:
             result = step(batch)
         _check_result(result)
         return result
-
-    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
-        if self.process.num_processes == 1:
-            return
-        from accelerate.utils import reduce
-
-        for parameter in parameters:
-            if parameter.grad is not None:
-                parameter.grad.copy_(reduce(parameter.grad, reduction="mean"))
-
-    def _agreed(self, requested: bool) -> bool:
-        """Tous les processus s'arrêtent au même pas, sinon ils s'attendraient sans fin."""
-        if self.process.num_processes == 1:
-            return requested
-        from accelerate.utils import reduce
-
-        flag = torch.tensor(float(requested), device=self.process.device)
-        return reduce(flag, reduction="sum").item() > 0
 
     def _check_finite(self, loss: Tensor) -> None:
         value = loss.item()
@@ -402,7 +376,7 @@ class _Trainer:
         for module in self.models.values():
             module.eval()
         totals = _Totals()
-        training_rng, training_order = _rng_state(), self.order_rng
+        training_rng, training_order = rng_state(), self.order_rng
         for batch in self._shard(validation, self._common_rng()):
             batch = _send(batch, self.process.device)
             values = {}
@@ -410,7 +384,7 @@ class _Trainer:
                 values |= _prefixed(name, self._call(step, batch))
             totals.add(values, _batch_size(batch))
         # Mesurer ne change rien à l'entraînement qui suit.
-        _set_rng_state(training_rng)
+        set_rng_state(training_rng)
         self.order_rng = training_order
         return self._reduced(totals)
 
@@ -488,7 +462,7 @@ class _Trainer:
                 "totals": asdict(self.totals),
                 "seconds": self.seconds,
                 "epoch_rng": self.epoch_rng,
-                "rng": _rng_state(),
+                "rng": rng_state(),
             },
             buffer,
         )
@@ -511,7 +485,7 @@ class _Trainer:
         if self.step_count:
             self.resume_rng = state["rng"]
         else:
-            _set_rng_state(self.epoch_rng)
+            set_rng_state(self.epoch_rng)
         if self.process.is_main_process:
             print(self._describe_restart(path, epochs))
 
@@ -620,11 +594,7 @@ def _place(module: nn.Module, process) -> None:
     module.to(process.device)
     if any(isinstance(part, (nn.Conv2d, nn.ConvTranspose2d)) for part in module.modules()):
         module.to(memory_format=torch.channels_last)
-    if process.num_processes > 1:
-        from accelerate.utils import broadcast
-
-        for tensor in itertools.chain(module.parameters(), module.buffers()):
-            tensor.data.copy_(broadcast(tensor.data))
+    broadcast_weights(module, process)
 
 
 def _build_optimizer(factory, parameters, lr) -> torch.optim.Optimizer:
@@ -657,29 +627,6 @@ def _batch_size(batch: Any) -> int:
 
 def _shape_or_type(value: Any) -> str:
     return f"un tenseur {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-
-
-# --- hasard ---------------------------------------------------------------------------------------
-
-
-def _rng_state() -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def _set_rng_state(state: Mapping[str, Tensor]) -> None:
-    torch.set_rng_state(state["cpu"].cpu())
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"].cpu())
-
-
-def _synchronize_rng(device: torch.device) -> None:
-    """Donne à tous les processus le hasard du premier."""
-    from accelerate.utils import broadcast
-
-    torch.set_rng_state(broadcast(torch.get_rng_state().to(device)).cpu())
 
 
 # --- interruption ---------------------------------------------------------------------------------
