@@ -30,9 +30,11 @@ $(STAMP): requirements.txt pyproject.toml
 	$(VENV_PYTHON) -m pip install --disable-pip-version-check -r requirements.txt
 	$(VENV_PYTHON) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
 
+# Deux notebooks à la fois, un fil d'exécution chacun.
+test: export OMP_NUM_THREADS := 1
 test: setup ## pytest, puis nbval sur chaque notebook de labs/
 	$(VENV_PYTHON) -m pytest
-	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env labs
+	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env -n auto --maxprocesses 2 --dist loadscope labs
 
 site: setup ## exécute les labs (profil rapide) et construit le site dans _build/html
 	$(VENV_PYTHON) -m tools.execute
