@@ -195,7 +195,8 @@ def fit(
     trainer = _Trainer(step, model, lr, optimizer, precision)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None:
-        check_writable(path)
+        if trainer.process.is_main_process:  # seul à l'écrire ensuite
+            check_writable(path)
         if resume:
             trainer.restore(path, epochs)
     with (
