@@ -53,10 +53,13 @@ _UNPACKED_MD5 = {
     "fashion_mnist": {},
 }
 _EXTRACT_MD5 = {
-    "45c84f08c336688b4cf4d66a40b9d6ff",
-    "39cb0be86e4d161e33551cbf8375bf3f",
-    "3f028df2b25fdb2c4b40297ea31e6871",
-    "43acf4ba6b187f5dd2a540ff38b21291",
+    "mnist": {},
+    "fashion_mnist": {
+        "train-images-idx3-ubyte": "45c84f08c336688b4cf4d66a40b9d6ff",
+        "train-labels-idx1-ubyte": "39cb0be86e4d161e33551cbf8375bf3f",
+        "t10k-images-idx3-ubyte": "3f028df2b25fdb2c4b40297ea31e6871",
+        "t10k-labels-idx1-ubyte": "43acf4ba6b187f5dd2a540ff38b21291",
+    },
 }
 
 
@@ -262,7 +265,8 @@ def check_files(name: str, root: str | Path | None = None) -> None:
             raise DataError(_missing_message(name, raw / file, "il n'y est pas"))
         try:
             digest = _md5((raw / file).read_bytes())
-            is_sound = digest in _EXTRACT_MD5 or digest == _expected_md5(name, raw, file)
+            extract = _EXTRACT_MD5[name].get(file)
+            is_sound = digest == extract or digest == _expected_md5(name, raw, file)
         except OSError as error:
             place = error.filename or raw / file
             raise DataError(_unreadable_message(place, error)) from error

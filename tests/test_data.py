@@ -712,3 +712,14 @@ def test_folder_is_root_then_labkit_data_then_the_user_cache(monkeypatch, tmp_pa
     assert data.data_root() == Path.home() / "donnees"
     monkeypatch.chdir(tmp_path)
     assert data.data_root("relatif") == Path.cwd() / "relatif"
+
+
+def test_an_extract_is_believed_only_under_its_own_name(tmp_path, monkeypatch):
+    raw = data.raw_folder("mnist", tmp_path)
+    raw.mkdir(parents=True)
+    for file in FILES:
+        (raw / file).write_bytes(b"vetements")
+    digest = data._md5(b"vetements")
+    monkeypatch.setitem(data._EXTRACT_MD5, "fashion_mnist", dict.fromkeys(FILES, digest))
+    with pytest.raises(DataError, match="tronqué ou modifié"):
+        data.check_files("mnist", tmp_path)
