@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from labkit._names import did_you_mean
 from labkit.data import ImageSplits
@@ -63,7 +63,7 @@ def load_reference(name: str) -> nn.Module:
             "reconstruisez la référence par make references."
         )
     model = _build(card["architecture"])
-    model.load_state_dict(load(content))
+    model.load_state_dict(load(content))  # float16 sur le disque, float32 dans le modèle
     return model.eval()
 
 
@@ -80,10 +80,12 @@ def save_reference(
 ) -> dict:
     """Enregistre un modèle entraîné et sa fiche de provenance dans `sorties/references`.
 
+    Les poids y sont en float16, pour que le paquet reste léger.
+
     Args:
         name: nom de la référence.
         model: modèle entraîné.
-        architecture: de quoi le reconstruire : `{"model": "AutoEncoder", "latent_dim": 2}` ; un
+        architecture: de quoi le reconstruire : `{"class": "AutoEncoder", "latent_dim": 2}` ; un
             argument qui est lui-même un modèle s'écrit de la même façon.
         lab: nom du notebook qui l'a entraîné.
         data: jeu d'images d'entraînement.
@@ -101,8 +103,7 @@ def save_reference(
     from safetensors.torch import save
 
     _check_architecture(architecture, model)
-    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    content = save(weights)
+    content = save({key: _compact(value) for key, value in model.state_dict().items()})
     if len(content) > _MAX_BYTES:
         size = f"{len(content) / 1e6:.0f} Mo"
         raise ReferenceModelError(f"{name} pèse {size}, au-delà des 25 Mo permis.")
@@ -205,9 +206,15 @@ def _build(architecture: Mapping) -> nn.Module:
     arguments = {
         key: _build(value) if isinstance(value, Mapping) else value
         for key, value in architecture.items()
-        if key != "model"
+        if key != "class"
     }
-    return getattr(models, architecture["model"])(**arguments)
+    return getattr(models, architecture["class"])(**arguments)
+
+
+def _compact(value: Tensor) -> Tensor:
+    """Le même tenseur en float16 s'il est réel : deux fois plus court, onze bits de précision."""
+    value = value.detach().cpu().contiguous()
+    return value.half() if value.is_floating_point() else value
 
 
 def _check_architecture(architecture: Mapping, model: nn.Module) -> None:

@@ -57,7 +57,7 @@ def test_learns_the_digits():
 
 
 def test_reference_machinery_rebuilds_it():
-    references._check_architecture({"model": "Classifier", "num_classes": 5}, Classifier(5))
+    references._check_architecture({"class": "Classifier", "num_classes": 5}, Classifier(5))
 
 
 def test_at_least_two_classes():
