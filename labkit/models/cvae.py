@@ -42,6 +42,7 @@ class ConvCVAE(nn.Module):
         self.latent_dim = check_latent_dim(latent_dim)
         self.num_classes = num_classes
         # bias=False : BatchNorm retranche la moyenne, donc tout biais, puis ajoute le sien.
+        # ReLU après Flatten : même calcul, gradient plus rapide (voir ConvEncoder).
         self.encoder = nn.Sequential(
             nn.Conv2d(1 + num_classes, width, 4, stride=2, padding=1, bias=False),  # 28 -> 14
             nn.BatchNorm2d(width), nn.ReLU(),
@@ -80,10 +81,11 @@ class ConvCVAE(nn.Module):
         return F.one_hot(labels.long(), self.num_classes).float()
 
     def encode(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Code x [B, 1, 28, 28] dans [0, 1] et c [B, num_classes] en mu et logvar [B, d].
+        """Code x [B, 1, 28, 28] ou [B, 784] et c [B, num_classes] en mu et logvar [B, D].
 
         Raises:
-            ValueError: images hors de [0, 1], c d'une autre forme que [B, num_classes].
+            ValueError: images hors de [0, 1] ou d'un autre nombre de pixels, c d'une autre forme
+                que [B, num_classes].
         """
         x = check_unit_interval(as_images(x))
         self._check_classes(c, len(x))
@@ -92,31 +94,44 @@ class ConvCVAE(nn.Module):
         return self.to_mu(h), self.to_logvar(h)
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """Tire z [B, d] de q(z|x, c) ; le gradient passe jusqu'à mu et logvar."""
+        """Tire z [B, D] de q(z|x, c) ; le gradient passe jusqu'à mu et logvar."""
         return reparameterize(mu, logvar)
 
     def decode_logits(self, z: Tensor, c: Tensor) -> Tensor:
-        """Décode z [B, d] et c [B, num_classes] en logits [B, 1, 28, 28]."""
-        check_codes(z, self.latent_dim)
-        self._check_classes(c, len(z))
-        return self.decoder(torch.cat([z, c], dim=1))  # [B, d + num_classes] -> image
-
-    def decode(self, z: Tensor, c: Tensor) -> Tensor:
-        """Décode z [B, d] et c [B, num_classes] en images [B, 1, 28, 28] dans [0, 1].
+        """Décode z [B, D] et c [B, num_classes] en logits [B, 1, 28, 28].
 
         Raises:
-            ValueError: z d'une autre forme que [B, d], ou c que [B, num_classes].
+            ValueError: z d'une autre forme que [B, D], ou c que [B, num_classes].
         """
+        check_codes(z, self.latent_dim)
+        self._check_classes(c, len(z))
+        return self.decoder(torch.cat([z, c], dim=1))  # [B, D + num_classes] -> image
+
+    def decode(self, z: Tensor, c: Tensor) -> Tensor:
+        """Décode z [B, D] et c [B, num_classes] en images [B, 1, 28, 28] dans [0, 1].
+
+        Raises:
+            ValueError: comme `decode_logits`.
+        """
+        # float : en bf16, la sigmoïde s'arrondirait à 1 dès un logit de 6.
         return torch.sigmoid(self.decode_logits(z, c).float())
 
     def reconstruct_logits(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Code x et labels int64 [B], tire z, le décode : (logits, mu, logvar)."""
+        """Code x et labels int64 [B], tire z, le décode : (logits, mu, logvar), pour la perte.
+
+        Raises:
+            ValueError: comme `one_hot` et `encode`.
+        """
         c = self.one_hot(labels)
         mu, logvar = self.encode(x, c)
         return self.decode_logits(self.reparameterize(mu, logvar), c), mu, logvar
 
     def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstruit x sachant labels int64 [B] : (x_recon dans [0, 1], mu, logvar)."""
+        """Reconstruit x sachant labels int64 [B] : (x_recon dans [0, 1], mu, logvar).
+
+        Raises:
+            ValueError: comme `one_hot` et `encode`.
+        """
         logits, mu, logvar = self.reconstruct_logits(x, labels)
         return torch.sigmoid(logits.float()), mu, logvar
 

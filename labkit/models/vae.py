@@ -156,7 +156,7 @@ class VAE(nn.Module):
         self.latent_dim = encoder.latent_dim
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Code des images [B, 1, 28, 28] ou [B, 784], dans [0, 1], en mu et logvar [B, d].
+        """Code des images [B, 1, 28, 28] ou [B, 784], dans [0, 1], en mu et logvar [B, D].
 
         Raises:
             ValueError: images hors de [0, 1], ou d'un autre nombre de pixels.
@@ -164,20 +164,20 @@ class VAE(nn.Module):
         return self.encoder(check_unit_interval(x))
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """Tire z [B, d] de q(z|x) ; le gradient passe jusqu'à mu et logvar."""
+        """Tire z [B, D] de q(z|x) ; le gradient passe jusqu'à mu et logvar."""
         return reparameterize(mu, logvar)
 
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Décode z [B, d] en logits, de la forme que donne le décodeur.
+        """Décode z [B, D] en logits, de la forme que donne le décodeur.
 
         Raises:
-            ValueError: z d'une autre forme que [B, d].
+            ValueError: z d'une autre forme que [B, D].
         """
         check_codes(z, self.latent_dim)
         return self.decoder(z)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Décode z [B, d] en images dans [0, 1], [B, 784] (dense) ou [B, 1, 28, 28]."""
+        """Décode z [B, D] en images dans [0, 1], [B, 784] (dense) ou [B, 1, 28, 28]."""
         # float : en bf16, la sigmoïde s'arrondirait à 1 dès un logit de 6.
         return torch.sigmoid(self.decode_logits(z).float())
 
@@ -198,11 +198,11 @@ def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
     Le hasard est tout entier dans ε, qui ne dépend pas des paramètres : on peut dériver z.
 
     Args:
-        mu: moyennes [B, d].
-        logvar: log-variances [B, d].
+        mu: moyennes [B, D].
+        logvar: log-variances [B, D].
 
     Returns:
-        z [B, d].
+        z [B, D].
     """
     std = torch.exp(0.5 * logvar)  # σ = exp(½ log σ²), positif quelle que soit logvar
     return mu + std * torch.randn_like(std)
@@ -212,11 +212,11 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
     """Calcule KL(N(mu, σ²) ‖ N(0, 1)) = -½ (1 + log σ² - mu² - σ²), par image et par dimension.
 
     Args:
-        mu: moyennes [B, d].
-        logvar: log-variances [B, d].
+        mu: moyennes [B, D].
+        logvar: log-variances [B, D].
 
     Returns:
-        Les divergences [B, d] en nats, en float32, positives ou nulles à l'arrondi près.
+        Les divergences [B, D] en nats, en float32, positives ou nulles à l'arrondi près.
 
     Raises:
         ValueError: formes différentes.
@@ -241,8 +241,8 @@ def vae_loss(
     Args:
         x_recon: images décodées, dans [0, 1], [B, 784] ou [B, 1, 28, 28].
         x: images, dans [0, 1], [B, 1, 28, 28] ou [B, 784].
-        mu: moyennes de q(z|x) [B, d].
-        logvar: log-variances de q(z|x) [B, d].
+        mu: moyennes de q(z|x) [B, D].
+        logvar: log-variances de q(z|x) [B, D].
         beta: poids de la KL, positif ou nul ; 1 donne l'opposé de l'ELBO.
 
     Returns:
@@ -274,8 +274,8 @@ def vae_loss_from_logits(
     Args:
         logits: logits des pixels, [B, 784] ou [B, 1, 28, 28].
         x: images, dans [0, 1], [B, 1, 28, 28] ou [B, 784].
-        mu: moyennes de q(z|x) [B, d].
-        logvar: log-variances de q(z|x) [B, d].
+        mu: moyennes de q(z|x) [B, D].
+        logvar: log-variances de q(z|x) [B, D].
         beta: poids de la KL, positif ou nul ; 1 donne l'opposé de l'ELBO.
 
     Returns:
@@ -310,7 +310,7 @@ def importance_weighted_bound(vae: VAE, x: Tensor, k: int) -> Tensor:
 
 
 def _bound_of_block(vae: VAE, x: Tensor, k: int) -> Tensor:
-    mu, logvar = vae.encode(x)  # [B, d]
+    mu, logvar = vae.encode(x)  # [B, D]
     log_sum = torch.full_like(mu[:, 0], -math.inf)  # log d'une somme encore vide
     for _ in range(k):  # un tirage à la fois : la mémoire ne dépend pas de k
         z = vae.reparameterize(mu, logvar)
@@ -329,11 +329,11 @@ def active_units(mu: Tensor, threshold: float = 0.01) -> Tensor:
     Une dimension effondrée donne la même moyenne à toutes les images (Burda et coll., 2016).
 
     Args:
-        mu: moyennes de q(z|x) sur un jeu d'images [N, d], N au moins 2.
+        mu: moyennes de q(z|x) sur un jeu d'images [N, D], N au moins 2.
         threshold: variance au-delà de laquelle une dimension est active.
 
     Returns:
-        Booléens [d] ; leur somme est le nombre d'unités actives.
+        Booléens [D] ; leur somme est le nombre d'unités actives.
     """
     return mu.float().var(dim=0) > threshold
 
