@@ -15,6 +15,7 @@ _PUBLIC = {
     "verify": "exercises",
     "fit": "training",
     "History": "training",
+    "moving_average": "training",
     "pick_device": "training",
     "set_seed": "training",
     "load_reference": "references",

@@ -88,7 +88,8 @@ def _versions() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from labkit.training import has_fast_bf16, pick_device
+    from labkit.precision import has_fast_bf16
+    from labkit.training import pick_device
 
     device = pick_device()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

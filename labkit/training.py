@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from labkit.checkpoints import (
     CheckpointError,
@@ -35,6 +36,7 @@ from labkit.checkpoints import (
     read_checkpoint,
     write_atomically,
 )
+from labkit.precision import has_fast_bf16
 from labkit.processes import (
     anyone,
     average_gradients,
@@ -132,14 +134,29 @@ def pick_device() -> torch.device:
     return process_state().device
 
 
-def has_fast_bf16(device: torch.device) -> bool:
-    """Dit si bf16 est câblé sur l'appareil (AMX, AVX512-BF16, GPU récents), donc plus rapide."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+def moving_average(model: nn.Module, decay: float = 0.999) -> AveragedModel:
+    """Prépare la moyenne mobile exponentielle des poids d'un modèle, que `fit` tient à jour.
+
+    À chaque pas, moyenne <- d · moyenne + (1 - d) · poids, où d = min(decay, (1 + n) / (10 + n))
+    au pas n : les premiers pas, encore loin du but, s'oublient vite (Ho et coll., 2020, § 4).
+
+    Args:
+        model: modèle à entraîner ; la moyenne en est une copie.
+        decay: oubli visé, entre 0 et 1 ; 0,999 retient à peu près les mille derniers pas.
+
+    Returns:
+        La moyenne, à donner à `fit(average=…)` ; le modèle moyen est son attribut `module`.
+
+    Raises:
+        ValueError: decay hors de [0, 1[.
+    """
+    if not 0 <= decay < 1:
+        raise ValueError(f"decay doit être entre 0 compris et 1 exclu, reçu {decay}.")
+
+    def update(average: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+        return torch.lerp(average, weight, max(1 - decay, 9 / (10 + int(count))))
+
+    return AveragedModel(model, avg_fn=update)
 
 
 def fit(
@@ -151,6 +168,7 @@ def fit(
     lr: float = 1e-3,
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     validation: Iterable | None = None,
+    average: AveragedModel | Mapping[str, AveragedModel] | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = True,
     precision: str = "auto",
@@ -173,6 +191,8 @@ def fit(
         lr: pas d'apprentissage.
         optimizer: fabrique appelée par `optimizer(paramètres, lr=lr)`.
         validation: lots sur lesquels le même pas est mesuré, sans apprendre, à la fin de l'époque.
+        average: moyenne des poids que rend `moving_average(model)`, mise à jour après chaque pas ;
+            pour plusieurs modèles, dictionnaire des moyennes de ceux qui en ont une.
         checkpoint: fichier du point de reprise, écrit à chaque époque ; le précédent est gardé à
             côté.
         resume: repart du point de reprise s'il existe ; sinon recommence et l'écrase.
@@ -186,13 +206,14 @@ def fit(
     Raises:
         ValueError: aucun lot, clés de `step` et de `model` différentes, précision inconnue, moins
             d'une époque, pas d'apprentissage négatif, perte qui ne dépend pas du modèle.
-        TypeError: pas qui ne renvoie pas {"loss": scalaire}.
+        TypeError: pas qui ne renvoie pas {"loss": scalaire}, moyenne qui ne vient pas de
+            `moving_average`.
         DivergenceError: perte infinie ou NaN ; le modèle retrouve les poids de la dernière époque
             finie.
         CheckpointError: point de reprise illisible, d'un autre modèle, ou impossible à écrire.
     """
     _check_settings(epochs, lr)
-    trainer = _Trainer(step, model, lr, optimizer, precision)
+    trainer = _Trainer(step, model, lr, optimizer, precision, average)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None:
         if trainer.process.is_main_process:  # seul à l'écrire ensuite
@@ -219,7 +240,7 @@ def fit(
 class _Trainer:
     """L'état d'un entraînement : ce qu'un point de reprise écrit et relit."""
 
-    def __init__(self, step, model, lr, optimizer, precision):
+    def __init__(self, step, model, lr, optimizer, precision, average):
         # PartialState plutôt que Accelerator.prepare : les pas appellent eux-mêmes leurs modèles,
         # que DistributedDataParallel aurait enveloppés ; fit moyenne donc les gradients lui-même.
         self.process = process_state()
@@ -235,6 +256,11 @@ class _Trainer:
         self.homes = {name: _device_of(module) for name, module in self.models.items()}
         for module in self.models.values():
             _place(module, self.process)
+        self.averages = _named_averages(average, self.models)
+        for module in self.averages.values():
+            _place(module, self.process)
+        # Tout ce qu'un point de reprise garde et qu'une divergence fait revenir.
+        self.modules = self.models | {f"{name}_average": m for name, m in self.averages.items()}
         self.parameters = {
             name: [p for p in module.parameters() if p.requires_grad]
             for name, module in self.models.items()
@@ -326,6 +352,8 @@ class _Trainer:
             _backward(result["loss"], parameters)
             average_gradients(parameters, self.process)
             optimizer.step()
+            if name in self.averages:
+                self.averages[name].update_parameters(self.models[name])
             values |= _prefixed(name, result)
         self.totals.add(values, _batch_size(batch))
 
@@ -342,13 +370,13 @@ class _Trainer:
 
     def _check_finite_weights(self) -> None:
         """Un gradient NaN abîme les poids sans que la perte du pas l'ait montré."""
-        for module in self.models.values():
+        for module in self.modules.values():
             if not all(value.isfinite().all() for value in module.state_dict().values()):
                 self._diverge("des poids sont devenus infinis ou NaN", self.step_count)
 
     def _diverge(self, symptom: str, step_number: int) -> NoReturn:
         for name, weights in self.last_good.items():
-            self.models[name].load_state_dict(weights)
+            self.modules[name].load_state_dict(weights)
         origin = f"de la fin de l'époque {self.epoch}" if self.epoch else "du départ"
         raise DivergenceError(
             f"{symptom} à l'époque {self.epoch + 1}, lot {step_number}. Causes probables : pas "
@@ -401,6 +429,8 @@ class _Trainer:
         """Rend les modèles en mode évaluation, sur l'appareil où ils étaient."""
         for name, module in self.models.items():
             module.eval().to(self.homes[name])
+        for name, module in self.averages.items():
+            module.eval().to(self.homes[name])
 
     # --- journal ----------------------------------------------------------------------------------
 
@@ -449,7 +479,7 @@ class _Trainer:
         buffer = io.BytesIO()
         torch.save(
             {
-                "models": {name: module.state_dict() for name, module in self.models.items()},
+                "models": {name: module.state_dict() for name, module in self.modules.items()},
                 "optimizers": {
                     name: {
                         "name": type(optimizer).__name__,
@@ -473,10 +503,11 @@ class _Trainer:
         state = read_checkpoint(path, self.process.device)
         if state is None:
             return
-        for name, module in self.models.items():
+        for name, module in self.modules.items():
             check_same_model(state["models"].get(name, {}), module, path)
-        for name, module in self.models.items():
+        for name, module in self.modules.items():
             module.load_state_dict(state["models"][name])
+        for name in self.models:
             self._restore_moments(name, state["optimizers"][name])
         self.history = History(**state["history"])
         self.epoch, self.step_count = state["epoch"], state["step_count"]
@@ -510,7 +541,7 @@ class _Trainer:
     def _copy_weights(self) -> dict[str, dict[str, Tensor]]:
         return {
             name: {key: value.detach().clone() for key, value in module.state_dict().items()}
-            for name, module in self.models.items()
+            for name, module in self.modules.items()
         }
 
 
@@ -563,6 +594,18 @@ def _check_result(result: Any) -> None:
         raise TypeError(
             f"la perte doit être un tenseur d'un seul nombre, reçu {_shape_or_type(loss)}."
         )
+
+
+def _named_averages(average, models: Mapping[str, nn.Module]) -> dict[str, AveragedModel]:
+    if average is None:
+        return {}
+    averages = average if isinstance(average, Mapping) else {"": average}
+    unknown = sorted(set(averages) - set(models))
+    if unknown:
+        raise ValueError(f"moyennes {unknown} sans modèle de ce nom, parmi {sorted(models)}.")
+    if not all(isinstance(module, AveragedModel) for module in averages.values()):
+        raise TypeError("average attend ce que rend labkit.moving_average(model).")
+    return dict(averages)
 
 
 def _backward(loss: Tensor, parameters: list[nn.Parameter]) -> None:

@@ -22,7 +22,7 @@ from torch import nn
 from labkit import training
 from labkit.checkpoints import CheckpointError
 from labkit.data import ImageSet
-from labkit.training import DivergenceError, History, fit, pick_device, set_seed
+from labkit.training import DivergenceError, History, fit, moving_average, pick_device, set_seed
 
 PROJECT = Path(__file__).resolve().parents[1]
 unix_only = pytest.mark.skipif(
@@ -335,7 +335,6 @@ def test_bf16_stays_close_to_fp32():
 def test_automatic_precision_follows_the_processor(fast, monkeypatch):
     capabilities = {"amx_bf16": False, "avx512_bf16": fast}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert training.has_fast_bf16(torch.device("cpu")) is fast
     assert training._wants_bf16(torch.device("cpu"), "auto") is fast
 
 
@@ -921,3 +920,177 @@ def test_two_processes_learn_as_one_with_the_doubled_batch(tmp_path, monkeypatch
     # Une ligne par époque, du premier processus seulement.
     assert len([line for line in output.splitlines() if line.startswith("époque")]) == 4
     assert output.count("1 lot(s) ne suffisent pas à 2 processus") == 2
+
+
+# --- moyenne mobile des poids ---------------------------------------------------------------------
+
+
+def average_by_hand(snapshots: list[nn.Module], decay: float) -> nn.Module:
+    """La moyenne des poids laissés par chaque pas, d'après sa formule."""
+    average = copy.deepcopy(snapshots[0])  # le premier pas la fait partir de là
+    for n, model in enumerate(snapshots[1:], start=1):
+        d = min(decay, (1 + n) / (10 + n))
+        for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+            mean.data = d * mean.data + (1 - d) * weight.data
+    return average
+
+
+def fit_watched(model: nn.Module, average, epochs: int = 2, **options) -> list[nn.Module]:
+    """Entraîne `model` et renvoie ses copies après chaque pas."""
+    snapshots = []
+
+    def step(batch):
+        if model.training:
+            snapshots.append(copy.deepcopy(model))
+        return linear_step(model)(batch)
+
+    quiet_fit(step, regression()[0], epochs, model, average=average, lr=0.1, **options)
+    return [*snapshots[1:], copy.deepcopy(model)]  # le premier pas voit les poids du départ
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3, 0.5, 0.999])
+def test_moving_average_follows_its_formula(decay):
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    average = moving_average(model, decay)
+    snapshots = fit_watched(model, average)
+    assert len(snapshots) == 12
+    expected = average_by_hand(snapshots, decay)
+    for key, value in average.module.state_dict().items():
+        torch.testing.assert_close(value, expected.state_dict()[key])
+    assert same_weights(average.module, model) is (decay == 0)
+
+
+def test_first_step_of_the_average_copies_the_weights():
+    model = nn.Linear(3, 1)
+    average = moving_average(model)
+    before = copy.deepcopy(model)
+    quiet_fit(linear_step(model), regression()[0][:1], 1, model, average=average)
+    assert same_weights(average.module, model)
+    assert not same_weights(model, before)
+
+
+def test_average_forgets_its_noisy_beginning_then_remembers_a_thousand_steps():
+    """Poids constant à partir du deuxième pas : ce qui reste du premier est le produit des d."""
+    model = nn.Linear(1, 1, bias=False)
+    average = moving_average(model, 0.9)
+    for step in range(200):
+        nn.init.constant_(model.weight, 1.0 if step == 0 else 0.0)
+        average.update_parameters(model)
+        remains = math.prod(min(0.9, (1 + n) / (10 + n)) for n in range(1, step + 1))
+        assert average.module.weight.item() == pytest.approx(remains, rel=1e-4)
+
+
+def test_averaging_changes_nothing_to_the_training():
+    models = []
+    for averaged in (False, True):
+        model = new_noisy()
+        quiet_fit(noisy_step(model), images(100).batches(32, shuffle=True), 2, model,
+                  average=moving_average(model) if averaged else None)  # fmt: skip
+        models.append(model)
+    assert same_weights(*models)
+
+
+def test_average_is_a_copy_that_comes_back_in_evaluation_mode():
+    model = nn.Sequential(nn.Linear(3, 1), nn.Dropout(0.5))
+    average = moving_average(model)
+    assert average.module[0].weight is not model[0].weight
+    assert same_weights(average.module, model)
+    quiet_fit(linear_step(model), regression()[0], 1, model, average=average)
+    assert not average.training
+    assert not average.module[1].training
+    assert average.module[0].weight.device == torch.device("cpu")
+
+
+def test_average_keeps_the_statistics_of_the_batch_norm():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    average = moving_average(model)
+    quiet_fit(linear_step(model), regression()[0], 1, model, average=average)
+    assert torch.equal(average.module[1].running_mean, model[1].running_mean)
+    assert average.module[1].running_mean.abs().sum() > 0
+
+
+def train_averaged(epochs, interrupt_at=None, **options):
+    model = new_noisy()
+    average = moving_average(model, 0.9)
+    torch.manual_seed(11)
+    count, inner = itertools.count(1), noisy_step(model)
+
+    def step(batch):
+        if next(count) == interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+        return inner(batch)
+
+    quiet_fit(step, images().batches(32, shuffle=True), epochs, model, average=average, **options)
+    return average
+
+
+@pytest.mark.parametrize("interrupt_at", [None, 1, 6, 8])  # quatre pas par époque
+def test_average_resumes_to_the_bit(interrupt_at, tmp_path):
+    expected = train_averaged(3)
+    train_averaged(2 if interrupt_at is None else 3, interrupt_at, checkpoint=tmp_path / "a.pt")
+    resumed = train_averaged(3, checkpoint=tmp_path / "a.pt")
+    assert same_weights(resumed, expected)  # le compte des pas en fait partie
+    assert resumed.n_averaged.item() == 12
+
+
+def test_divergence_gives_back_the_last_good_average():
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    expected, average = copy.deepcopy(model), moving_average(model)
+    expected_average = moving_average(expected)
+    quiet_fit(linear_step(expected), regression()[0], 2, expected, average=expected_average)
+    count = itertools.count(1)
+
+    def step(batch):
+        return {"loss": linear_step(model)(batch)["loss"] * (math.nan if next(count) == 16 else 1)}
+
+    with pytest.raises(DivergenceError, match="époque 3, lot 4"):
+        quiet_fit(step, regression()[0], 5, model, average=average)
+    assert same_weights(model, expected)
+    assert same_weights(average, expected_average)
+    assert not average.training
+
+
+def test_checkpoint_without_average_does_not_resume_one(tmp_path):
+    model = nn.Linear(3, 1)
+    quiet_fit(linear_step(model), regression()[0], 1, model, checkpoint=tmp_path / "a.pt")
+    before = copy.deepcopy(model)
+    with pytest.raises(CheckpointError, match="a la forme absente.*resume=False"):
+        quiet_fit(linear_step(model), regression()[0], 2, model,
+                  average=moving_average(model), checkpoint=tmp_path / "a.pt")  # fmt: skip
+    assert same_weights(model, before)
+
+
+def test_average_of_an_unknown_model_is_refused():
+    models = {"a": nn.Linear(3, 1), "b": nn.Linear(3, 1)}
+    steps = {name: linear_step(model) for name, model in models.items()}
+    with pytest.raises(ValueError, match=r"\['c'\] sans modèle de ce nom, parmi \['a', 'b'\]"):
+        quiet_fit(steps, regression()[0], 1, models, average={"c": moving_average(models["a"])})
+    with pytest.raises(ValueError, match="sans modèle de ce nom"):  # sans dire duquel
+        quiet_fit(steps, regression()[0], 1, models, average=moving_average(models["a"]))
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, 1.5, math.nan])
+def test_impossible_decay_is_refused(decay):
+    with pytest.raises(ValueError, match="entre 0 compris et 1 exclu, reçu"):
+        moving_average(nn.Linear(3, 1), decay)
+
+
+def test_one_adversary_may_be_averaged_without_the_other(tmp_path):
+    def train(epochs, **options):
+        torch.manual_seed(0)
+        models = {"discriminator": Quadratic(), "generator": Affine()}
+        steps = adversarial_steps(models["generator"], models["discriminator"])
+        average = moving_average(models["generator"], 0.9)
+        quiet_fit(steps, list(torch.linspace(-1, 1, 40).reshape(5, 4, 2)), epochs, models,
+                  average={"generator": average}, **options)  # fmt: skip
+        return models, average
+
+    models, average = train(3)
+    assert average.n_averaged.item() == 15  # une fois par lot, après le pas du générateur
+    assert not same_weights(average.module, models["generator"])
+    train(1, checkpoint=tmp_path / "a.pt")
+    resumed_models, resumed = train(3, checkpoint=tmp_path / "a.pt")
+    assert same_weights(resumed, average)
+    assert all(same_weights(resumed_models[name], models[name]) for name in models)
