@@ -9,6 +9,7 @@ emportent dans la sortie du notebook un texte de remplacement (`figure.alt`).
 from __future__ import annotations
 
 import base64
+import html
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -170,6 +171,11 @@ def _as_images(images: Array) -> np.ndarray:
     return array
 
 
+def _gap(width: int) -> int:
+    """Pixels blancs entre deux images de cette largeur."""
+    return max(1, width // 14)
+
+
 def _montage(images: np.ndarray, columns: int, gap: int, top: int) -> np.ndarray:
     """Assemble des images [N, H, W(, 3)] en une seule, `top` pixels blancs au-dessus de chacune."""
     count, height, width = images.shape[:3]
@@ -194,7 +200,7 @@ def _draw_montage(
 ) -> LabFigure:
     """Dessine des images déjà passées par `_as_images`."""
     height, width = images.shape[1:3]
-    gap, top = max(1, width // 14), round(0.4 * height) if titles is not None else 0
+    gap, top = _gap(width), round(0.4 * height) if titles is not None else 0
     canvas = _montage(images, columns, gap, top)
     size_x = min(9.0, 0.75 * columns + 0.4)
     size_y = size_x * canvas.shape[0] / canvas.shape[1] + (0.35 if title else 0)
@@ -245,6 +251,110 @@ def image_grid(
     sentence = f"Grille de {count} images en {-(-count // columns)} lignes"
     sentence += f", légendées {', '.join(titles)}." if titles is not None else "."
     return _draw_montage(images, columns, titles, title, sentence, ax)
+
+
+@_styled
+def image_table(
+    rows: Mapping[str, Array],
+    columns: Sequence[object] | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> LabFigure:
+    """Range des images en tableau, une légende devant chaque ligne et au-dessus de chaque colonne.
+
+    Args:
+        rows: légende -> N images, comme pour `image_grid`, le même nombre dans chaque ligne.
+        columns: N légendes de colonnes.
+        title: titre.
+        ax: repère où dessiner, sinon une nouvelle figure.
+
+    Returns:
+        La figure.
+
+    Raises:
+        ValueError: aucune ligne, lignes ou légendes de colonnes de longueurs différentes.
+    """
+    pictures = [_as_images(images) for images in rows.values()]
+    counts = [len(images) for images in pictures] + ([] if columns is None else [len(columns)])
+    if not rows or len(set(counts)) > 1 or len({images.shape for images in pictures}) > 1:
+        raise ValueError(
+            "un tableau d'images demande des lignes de même longueur, des images de même taille et "
+            f"autant de légendes de colonnes ; reçu {[list(images.shape) for images in pictures]}"
+            f"{'' if columns is None else f' et {len(columns)} légendes'}."
+        )
+    count, images = counts[0], np.concatenate(pictures)
+    sentence = f"Tableau d'images, {len(rows)} lignes ({', '.join(rows)}) sur {count} colonnes"
+    sentence += "." if columns is None else f" ({', '.join(map(str, columns))})."
+    figure = _draw_montage(images, count, None, title, sentence, ax)
+    ax = figure.axes[0] if ax is None else ax
+    height, width = images.shape[1:3]
+    gap = _gap(width)
+    for index, label in enumerate(rows):
+        y = index * (height + gap) + (height - 1) / 2
+        ax.text(-2 * gap, y, label, ha="right", va="center", fontsize=9)
+    for index, label in enumerate(columns or ()):
+        x = index * (width + gap) + (width - 1) / 2
+        ax.text(x, -gap, str(label), ha="center", va="bottom", fontsize=8)
+    if title and columns is not None:
+        ax.set_title(title, pad=16)  # au-dessus des légendes de colonnes
+    return figure
+
+
+class LabAnimation:
+    """Animation GIF qui porte son texte de remplacement dans la sortie du notebook.
+
+    Attributes:
+        gif: le fichier, en octets.
+        alt: description, lue par les lecteurs d'écran.
+    """
+
+    def __init__(self, gif: bytes, alt: str, width: int):
+        self.gif, self.alt, self._width = gif, alt, width
+
+    def _repr_html_(self) -> str:
+        content = base64.b64encode(self.gif).decode("ascii")
+        # Le navigateur agrandit : le fichier garde un octet par pixel dessiné.
+        style = f"width: {self._width}px; max-width: 100%; image-rendering: pixelated"
+        source = f"data:image/gif;base64,{content}"
+        return f'<img src="{source}" alt="{html.escape(self.alt)}" style="{style}">'
+
+
+def animation(
+    frames: Sequence[Array], columns: int = 8, milliseconds: int = 100, title: str = "Animation"
+) -> LabAnimation:
+    """Anime une suite de grilles d'images ; un trait, en bas, dit où l'on en est.
+
+    Args:
+        frames: états successifs, chacun de N images comme pour `image_grid`.
+        columns: nombre d'images par ligne, au moins 1.
+        milliseconds: durée d'un état ; le dernier reste deux secondes, puis tout recommence.
+        title: ce que l'on voit, pour le texte de remplacement.
+
+    Returns:
+        L'animation, qui s'affiche quand elle est la dernière expression d'une cellule.
+
+    Raises:
+        ValueError: aucun état, aucune image, ou aucune colonne.
+    """
+    from PIL import Image
+
+    if not len(frames) or columns < 1:
+        raise ValueError(
+            f"une animation demande au moins un état et une colonne, reçu {len(frames)} et "
+            f"{columns}."
+        )
+    pages = []
+    for index, images in enumerate(frames):
+        images = _as_images(images)
+        canvas = _montage(images, min(columns, len(images)), _gap(images.shape[2]), top=0)
+        canvas = np.pad(canvas, ((0, 3), (0, 0)), constant_values=1)
+        canvas[-2:, : round(canvas.shape[1] * (index + 1) / len(frames))] = 0.4
+        pages.append(Image.fromarray((canvas.clip(0, 1) * 255).round().astype(np.uint8)))
+    durations = [milliseconds] * (len(pages) - 1) + [2000]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=durations, loop=0)
+    alt = f"{title} : animation en {len(pages)} images d'une grille de {len(frames[0])} dessins."
+    return LabAnimation(buffer.getvalue(), alt, 2 * pages[0].width)
 
 
 @_styled
@@ -491,6 +601,11 @@ def latent_manifold(
     ax.imshow(_montage(images, size, 0, 0), vmin=0, vmax=1, extent=extent, aspect="auto")
     ax.set_box_aspect(1)
     ax.grid(False)
+    # Un filet entre les vignettes : les chiffres qui touchent le bord ne se rejoignent pas.
+    ax.set_xticks(np.linspace(*extent[:2], size + 1), minor=True)
+    ax.set_yticks(np.linspace(*extent[2:], size + 1), minor=True)
+    ax.tick_params(which="minor", length=0)
+    ax.grid(which="minor", color="#767676", linewidth=0.6)
     ax.set_xlabel("z1")
     ax.set_ylabel("z2")
     return _finish(ax, title, f"{size} × {size} images décodées sur une grille du plan latent.")

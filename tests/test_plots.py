@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from labkit import plots
 from labkit.training import History
@@ -107,6 +108,43 @@ def test_interpolation_strip(cast):
     texts = [text.get_text() for text in figure.axes_grid[0, 0].texts]
     assert texts == ["0,00", "0,25", "0,50", "0,75", "1,00"]
     assert figure.alt.startswith("Trajet : interpolation en 5 images")
+
+
+def test_image_table_puts_each_image_and_label_in_its_place():
+    rows = {"haut": gray_levels(3), "bas": torch.tensor(gray_levels(3)).flip(0)}
+    figure = plots.image_table(rows, columns=[0, 50, 100])
+    ax, canvas = figure.axes_grid[0, 0], shown(figure)
+    gap = 1  # un quatorzième de la largeur
+    assert canvas.shape == (2 * 14 + gap, 3 * 14 + 2 * gap)
+    assert canvas[7, 7] == pytest.approx(0.25) and canvas[22, 7] == pytest.approx(0.75)
+    places = {text.get_text(): text.get_position() for text in ax.texts}
+    assert places["haut"][0] < 0 and places["haut"][1] == 6.5  # milieu de la première ligne
+    assert places["bas"][1] == 6.5 + 14 + gap
+    assert [places[label][0] for label in ("0", "50", "100")] == [6.5, 21.5, 36.5]
+    assert places["50"][1] < 0
+    assert "2 lignes (haut, bas) sur 3 colonnes (0, 50, 100)" in figure.alt
+
+
+def test_animation_shows_each_state_in_turn():
+    states = [gray_levels(4) * level for level in (0.2, 0.6, 1.0)]
+    shown_states = plots.animation(states, columns=2, milliseconds=50, title="Essai")
+    film = Image.open(io.BytesIO(shown_states.gif))
+    assert film.n_frames == 3
+    for index, state in enumerate(states):
+        film.seek(index)
+        pixels = np.asarray(film.convert("L"))
+        assert pixels[7, 7] == pytest.approx(255 * state[0].max(), abs=1)
+        assert pixels[22, 22] == pytest.approx(255 * state[3].max(), abs=1)
+        done = (pixels[-1] < 128).mean()  # le trait avance d'un tiers par état
+        assert done == pytest.approx((index + 1) / 3, abs=0.04)
+        assert film.info["duration"] == (2000 if index == 2 else 50)
+
+
+def test_animation_is_described_and_needs_no_network():
+    shown_states = plots.animation([gray_levels(4)], title='Un "titre"')
+    page = shown_states._repr_html_()
+    assert 'alt="Un &quot;titre&quot; : animation en 1 images' in page
+    assert page.startswith('<img src="data:image/gif;base64,')
 
 
 def test_image_titles_are_over_their_images():
@@ -319,6 +357,7 @@ ALL = {
     "reconstructions": lambda **options: plots.reconstructions(
         gray_levels(3), gray_levels(3), **options
     ),
+    "image_table": lambda **options: plots.image_table({"a": gray_levels(3)}, **options),
     "interpolation_strip": lambda **options: plots.interpolation_strip(gray_levels(3), **options),
 }
 
@@ -371,6 +410,15 @@ def test_new_figure_grid():
     (lambda: plots.image_grid(np.zeros(9)), r"reçu \[9\]"),
     (lambda: plots.image_grid(np.zeros((3, 2, 5, 5))), r"reçu \[3, 2, 5, 5\]"),
     (lambda: plots.image_grid(gray_levels(3), titles=["a"]), "1 légendes pour 3 images"),
+    (lambda: plots.image_table({}), "lignes de même longueur"),
+    (lambda: plots.image_table({"a": gray_levels(3), "b": gray_levels(2)}), "même longueur"),
+    (lambda: plots.image_table({"a": gray_levels(3)}, columns=[1]), "et 1 légendes"),
+    (
+        lambda: plots.image_table({"a": gray_levels(3), "b": gray_levels(3, side=7)}),
+        r"\[3, 14, 14\], \[3, 7, 7\]",
+    ),
+    (lambda: plots.animation([]), "au moins un état et une colonne, reçu 0 et 8"),
+    (lambda: plots.animation([gray_levels(3)], columns=0), "reçu 1 et 0"),
     (lambda: plots.reconstructions(gray_levels(3), gray_levels(2)), "3 originaux pour 2"),
     (lambda: plots.loss_curves({}), "aucune valeur à tracer"),
     (lambda: plots.loss_curves({"a": [1.0], "b": []}), "aucune valeur à tracer"),
