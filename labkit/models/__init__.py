@@ -3,6 +3,7 @@
 from labkit.models.autoencoder import AutoEncoder, autoencoder_loss
 from labkit.models.classifier import Classifier, classifier_step
 from labkit.models.cvae import ConvCVAE
+from labkit.models.diffusion import DDPM, UNet, cosine_betas, linear_betas, time_embedding
 from labkit.models.vae import (
     VAE,
     ConvDecoder,
@@ -18,6 +19,7 @@ from labkit.models.vae import (
 )
 
 __all__ = [
+    "DDPM",
     "VAE",
     "AutoEncoder",
     "Classifier",
@@ -26,12 +28,16 @@ __all__ = [
     "ConvEncoder",
     "DenseDecoder",
     "DenseEncoder",
+    "UNet",
     "active_units",
     "autoencoder_loss",
     "classifier_step",
+    "cosine_betas",
     "gaussian_kl",
     "importance_weighted_bound",
+    "linear_betas",
     "reparameterize",
+    "time_embedding",
     "vae_loss",
     "vae_loss_from_logits",
 ]
