@@ -31,6 +31,8 @@ class Measure:
 
     def _bound(self) -> str:
         low, high = (None if x is None else self._text(x) for x in (self.at_least, self.at_most))
+        if low is None and high is None:
+            return "aucune"
         if low is not None and high is not None:
             return f"{low} à {high}"
         return f"≥ {low}" if low is not None else f"≤ {high}"

@@ -10,7 +10,8 @@ from torch import nn
 
 import labkit
 from benchmarks.measure import Measure, Skipped, alternate, median_ratio
-from labkit.data import DataError, ImageSplits, data_root
+from benchmarks.usual import BATCH_SIZE, usual_loader
+from labkit.data import DataError, ImageSplits
 from labkit.models import (
     VAE,
     AutoEncoder,
@@ -22,7 +23,6 @@ from labkit.models import (
     vae_loss_from_logits,
 )
 
-BATCH_SIZE = 128
 EPOCHS = 20
 # MSE d'entraînement de référence, tenue à 3 % près.
 REFERENCE_LOSSES = {1: 0.0603, 20: 0.0362}
@@ -125,22 +125,13 @@ def _inputs(model: nn.Module, batch: tuple) -> tuple:
     return tuple(batch) if isinstance(model, ConvCVAE) else (batch[0],)
 
 
-def _usual_loader(count: int | None = None) -> torch.utils.data.DataLoader:
-    """Le DataLoader des tutoriels : une image à la fois par ToTensor."""
-    from torchvision import datasets, transforms
-
-    dataset = datasets.MNIST(data_root(), train=True, transform=transforms.ToTensor())
-    part = torch.utils.data.Subset(dataset, range(count or len(dataset)))
-    return torch.utils.data.DataLoader(part, BATCH_SIZE, shuffle=True)
-
-
 def _usual_conv_epoch(build: Callable[[], nn.Module]) -> None:
     """Une époque en fp32 d'un VAE, avec la perte des images décodées."""
     device = labkit.pick_device()
     model = build().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     total = 0.0
-    for batch in _usual_loader(CONV_IMAGES):
+    for batch in usual_loader(CONV_IMAGES):
         batch = [part.to(device) for part in batch]
         optimizer.zero_grad()
         x_recon, mu, logvar = model(*_inputs(model, batch))
@@ -156,7 +147,7 @@ def _usual_epoch() -> None:
     model = AutoEncoder().to(device)
     optimizer, criterion = torch.optim.Adam(model.parameters(), lr=1e-3), nn.MSELoss()
     total = 0.0
-    for x, _ in _usual_loader():
+    for x, _ in usual_loader():
         x = x.to(device).flatten(1)
         optimizer.zero_grad()
         loss = criterion(model(x), x)

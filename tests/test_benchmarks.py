@@ -3,8 +3,13 @@
 import json
 
 import pytest
+import torch
 
-from benchmarks import labs
+import labkit
+from benchmarks import diffusion, labs
+from benchmarks.measure import Measure
+from labkit.data import DataError
+from labkit.models import UNet
 
 
 @pytest.fixture
@@ -20,9 +25,60 @@ def test_no_status_is_not_a_success(status):
     assert "make site d'abord" in skipped.line()
 
 
-@pytest.mark.parametrize(("seconds", "held"), [(12.0, True), (31.0, False)])
-def test_lab_times_are_read_from_the_last_execution(status, seconds, held):
-    lab = {"name": "01", "status": "réussi", "profil": "rapide", "seconds": seconds}
+@pytest.mark.parametrize(("name", "seconds", "held"), [
+    ("01_perceptron", 12.0, True), ("01_perceptron", 31.0, False), ("02_autoencoder", 31.0, False),
+    ("03_vae", 31.0, True), ("04_cvae", 61.0, False), ("08_ddpm", 59.0, True),
+    ("08_ddpm", 61.0, False),
+])  # fmt: skip
+def test_lab_times_are_read_from_the_last_execution(status, name, seconds, held):
+    lab = {"name": name, "status": "réussi", "profil": "rapide", "seconds": seconds}
     status.write_text(json.dumps({"labs": [lab]}), encoding="utf-8")
     (measure,) = labs.measures()
     assert (measure.value, measure.held) == (seconds, held)
+
+
+def test_a_measure_without_bound_says_so():
+    measure = Measure("rapport", 2.0)
+    assert measure.held
+    assert "aucune" in measure.line()
+
+
+@pytest.fixture
+def small_diffusion(monkeypatch):
+    """Les mesures de la diffusion sur un petit UNet, peu de pas et peu d'images."""
+    images = labkit.load_images("digits")
+    usual = list(images.train[:4].batches(2, value_range=(-1.0, 1.0)))
+    monkeypatch.setattr(diffusion, "UNet", lambda: UNet(width=2, time_emb_dim=8))
+    monkeypatch.setattr(diffusion, "TIMESTEPS", 12)
+    monkeypatch.setattr(diffusion, "DDIM_STEPS", 3)
+    monkeypatch.setattr(diffusion, "SAMPLES", 2)
+    monkeypatch.setattr(diffusion, "IMAGES", 4)
+    monkeypatch.setattr(diffusion, "usual_loader", lambda count, centred: usual)
+    monkeypatch.setattr(labkit, "load_images", lambda name, download: images)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_diffusion_is_bounded_only_where_bf16_is_fast(fast, small_diffusion, monkeypatch):
+    monkeypatch.setattr(diffusion, "has_fast_bf16", lambda device: fast)
+    training, sampling = diffusion.measures()
+    assert training.value > 0
+    assert sampling.value > 0
+    assert (training.at_least, sampling.at_least) == ((2.5, 30) if fast else (None, None))
+    assert ("sans borne" in training.line()) is ("sans borne" in sampling.line()) is not fast
+
+
+def test_sampling_is_measured_without_data(small_diffusion, monkeypatch):
+    def missing(name, download):
+        raise DataError("MNIST manque")
+
+    monkeypatch.setattr(labkit, "load_images", missing)
+    training, sampling = diffusion.measures()
+    assert "MNIST manque" in training.line()
+    assert sampling.value > 0
+
+
+def test_the_sampler_of_the_report_gives_images(small_diffusion):
+    drawn = diffusion._ReportSampler().sample(3)
+    assert drawn.shape == (3, 1, 28, 28)
+    assert torch.equal(drawn, drawn.clamp(0, 1))
+    assert drawn.isfinite().all()
