@@ -197,14 +197,15 @@ def _draw_montage(
     title: str | None,
     sentence: str,
     ax: Axes | None,
+    margins: tuple[float, float] = (0.0, 0.0),
 ) -> LabFigure:
-    """Dessine des images déjà passées par `_as_images`."""
+    """Dessine des images déjà passées par `_as_images` ; marges à gauche et en haut, en pouces."""
     height, width = images.shape[1:3]
     gap, top = _gap(width), round(0.4 * height) if titles is not None else 0
     canvas = _montage(images, columns, gap, top)
     size_x = min(9.0, 0.75 * columns + 0.4)
     size_y = size_x * canvas.shape[0] / canvas.shape[1] + (0.35 if title else 0)
-    ax = _axes(ax, (size_x, size_y))
+    ax = _axes(ax, (size_x + margins[0], size_y + margins[1]))
     ax.imshow(canvas, vmin=0, vmax=1)
     ax.set_axis_off()
     for index, text in enumerate(titles or ()):
@@ -285,7 +286,9 @@ def image_table(
     count, images = counts[0], np.concatenate(pictures)
     sentence = f"Tableau d'images, {len(rows)} lignes ({', '.join(rows)}) sur {count} colonnes"
     sentence += "." if columns is None else f" ({', '.join(map(str, columns))})."
-    figure = _draw_montage(images, count, None, title, sentence, ax)
+    # La place des légendes : un dixième de pouce par caractère à gauche, une ligne en haut.
+    margins = 0.1 * max(map(len, rows)) + 0.1, 0.2 if columns is None else 0.3
+    figure = _draw_montage(images, count, None, title, sentence, ax, margins)
     ax = figure.axes[0] if ax is None else ax
     height, width = images.shape[1:3]
     gap = _gap(width)
