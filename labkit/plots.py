@@ -357,7 +357,8 @@ def animation(
     buffer = io.BytesIO()
     pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=durations, loop=0)
     alt = f"{title} : animation en {len(pages)} images d'une grille de {len(frames[0])} dessins."
-    return LabAnimation(buffer.getvalue(), alt, 2 * pages[0].width)
+    scale = max(1, round(480 / pages[0].width))  # à peu près la largeur d'une colonne de texte
+    return LabAnimation(buffer.getvalue(), alt, scale * pages[0].width)
 
 
 @_styled
