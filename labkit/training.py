@@ -254,13 +254,11 @@ class _Trainer:
             )
         self.use_bf16 = _wants_bf16(self.process.device, precision)
         self.homes = {name: _device_of(module) for name, module in self.models.items()}
-        for module in self.models.values():
-            _place(module, self.process)
         self.averages = _named_averages(average, self.models)
-        for module in self.averages.values():
-            _place(module, self.process)
         # Tout ce qu'un point de reprise garde et qu'une divergence fait revenir.
         self.modules = self.models | {f"{name}_average": m for name, m in self.averages.items()}
+        for module in self.modules.values():
+            _place(module, self.process)
         self.parameters = {
             name: [p for p in module.parameters() if p.requires_grad]
             for name, module in self.models.items()
@@ -427,9 +425,7 @@ class _Trainer:
 
     def release(self) -> None:
         """Rend les modèles en mode évaluation, sur l'appareil où ils étaient."""
-        for name, module in self.models.items():
-            module.eval().to(self.homes[name])
-        for name, module in self.averages.items():
+        for name, module in (*self.models.items(), *self.averages.items()):
             module.eval().to(self.homes[name])
 
     # --- journal ----------------------------------------------------------------------------------
