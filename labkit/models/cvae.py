@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labkit.models.layers import ConvTranspose2d
 from labkit.models.vae import (
     as_images,
     check_codes,
@@ -56,11 +57,11 @@ class ConvCVAE(nn.Module):
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim + num_classes, 4 * width * 25), nn.ReLU(),
             nn.Unflatten(1, (4 * width, 5, 5)),
-            nn.ConvTranspose2d(4 * width, 2 * width, 3, bias=False),  # 5 -> 7
+            ConvTranspose2d(4 * width, 2 * width, 3, bias=False),  # 5 -> 7
             nn.BatchNorm2d(2 * width), nn.ReLU(),
-            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  # 7 -> 14
+            ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  # 7 -> 14
             nn.BatchNorm2d(width), nn.ReLU(),
-            nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),  # 14 -> 28
+            ConvTranspose2d(width, 1, 4, stride=2, padding=1),  # 14 -> 28
         )  # fmt: skip
 
     def one_hot(self, labels: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labkit.models.layers import ConvTranspose2d
+
 _BLOCK = 1000  # images traitées ensemble : borne la mémoire d'importance_weighted_bound
 
 
@@ -118,10 +120,10 @@ class ConvDecoder(nn.Module):
             nn.Unflatten(1, (channels[-1], side, side)),
         ]
         if len(channels) == 3:
-            layers += [nn.ConvTranspose2d(channels[2], channels[1], 3), nn.ReLU()]  # 5 -> 7
+            layers += [ConvTranspose2d(channels[2], channels[1], 3), nn.ReLU()]  # 5 -> 7
         layers += [
-            nn.ConvTranspose2d(channels[1], channels[0], 4, stride=2, padding=1), nn.ReLU(),  # 14
-            nn.ConvTranspose2d(channels[0], 1, 4, stride=2, padding=1),  # 14 -> 28
+            ConvTranspose2d(channels[1], channels[0], 4, stride=2, padding=1), nn.ReLU(),  # 14
+            ConvTranspose2d(channels[0], 1, 4, stride=2, padding=1),  # 14 -> 28
         ]  # fmt: skip
         self.layers = nn.Sequential(*layers)
 
