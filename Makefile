@@ -30,11 +30,12 @@ $(STAMP): requirements.txt pyproject.toml
 	$(VENV_PYTHON) -m pip install --disable-pip-version-check -r requirements.txt
 	$(VENV_PYTHON) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
 
-# Deux notebooks à la fois, un fil d'exécution chacun.
+# Deux fichiers à la fois, un fil d'exécution chacun.
+PYTEST := $(VENV_PYTHON) -m pytest -n auto --maxprocesses 2 --dist loadscope
 test: export OMP_NUM_THREADS := 1
 test: setup ## pytest, puis nbval sur chaque notebook de labs/
-	$(VENV_PYTHON) -m pytest
-	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env -n auto --maxprocesses 2 --dist loadscope labs
+	$(PYTEST)
+	$(PYTEST) --nbval --nbval-current-env labs
 
 site: setup ## exécute les labs (profil rapide) et construit le site dans _build/html
 	$(VENV_PYTHON) -m tools.execute
@@ -49,6 +50,8 @@ notebooks: setup ## exécute les labs et réécrit leurs sorties déterministes 
 bench: setup ## mesure les performances annoncées
 	$(VENV_PYTHON) -m benchmarks
 
+# glibc rendrait sinon au système, à chaque pas, la mémoire des grands tenseurs.
+references: export GLIBC_TUNABLES := glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184
 references: setup ## refait les modèles de référence (profil complet, des heures parfois)
 	$(VENV_PYTHON) -m tools.references
 
