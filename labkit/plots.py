@@ -289,7 +289,9 @@ def image_table(
     # La place des légendes : un dixième de pouce par caractère à gauche, une ligne en haut.
     margins = 0.1 * max(map(len, rows)) + 0.1, 0.2 if columns is None else 0.3
     figure = _draw_montage(images, count, None, title, sentence, ax, margins)
-    ax = figure.axes[0] if ax is None else ax
+    if ax is None:
+        ax = figure.axes[0]
+        figure.get_layout_engine().set(w_pad=0.1)  # sinon la plus longue légende touche le bord
     height, width = images.shape[1:3]
     gap = _gap(width)
     for index, label in enumerate(rows):

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from PIL import Image
 
@@ -123,6 +124,15 @@ def test_image_table_puts_each_image_and_label_in_its_place():
     assert [places[label][0] for label in ("0", "50", "100")] == [6.5, 21.5, 36.5]
     assert places["50"][1] < 0
     assert "2 lignes (haut, bas) sur 3 colonnes (0, 50, 100)" in figure.alt
+
+
+@pytest.mark.parametrize(("label", "count"), [("devinée, image 1", 12), ("ce qui est donné", 5)])
+def test_image_table_keeps_its_longest_label_inside_the_figure(label, count):
+    rows = {label: gray_levels(count), "b": gray_levels(count), "c": gray_levels(count)}
+    figure = plots.image_table(rows, columns=range(count), title="Trois lignes")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    assert min(text.get_window_extent(renderer).x0 for text in figure.axes[0].texts) >= 2
 
 
 def test_animation_shows_each_state_in_turn():
