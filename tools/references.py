@@ -8,8 +8,10 @@ Cela peut durer des heures sur deux cœurs ; un lab interrompu repart de ses poi
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from tools import execute, notebooks
@@ -28,20 +30,31 @@ def labs_with_references(labs: Path) -> list[Path]:
     ]
 
 
-def install(saved: Path, package: Path) -> list[str]:
-    """Copie les références enregistrées dans le paquet.
+def install(saved: Path, package: Path, labs: Collection[str]) -> list[str]:
+    """Copie dans le paquet les références et les résultats que ces labs ont enregistrés.
+
+    Ceux d'un autre lab, restés d'une exécution plus ancienne, ne sont pas touchés.
 
     Args:
-        saved: dossier où les labs les ont écrites.
+        saved: dossier où les labs les ont écrits, des fiches JSON et leurs poids.
         package: dossier `labkit/reference`.
+        labs: noms des labs qui viennent d'être exécutés, `08_ddpm`.
 
     Returns:
-        Les noms des références installées.
+        Les noms installés.
     """
-    shutil.copytree(
-        saved, package, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pt*", "*.db")
-    )
-    return sorted(path.stem for path in saved.rglob("*.json"))
+    installed = []
+    for card in sorted(saved.rglob("*.json")):
+        if json.loads(card.read_text(encoding="utf-8"))["lab"] not in labs:
+            continue
+        destination = package / card.relative_to(saved)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(card, destination)
+        weights = card.with_suffix(".safetensors")  # un tableau de résultats n'en a pas
+        if weights.is_file():
+            shutil.copy(weights, destination.parent)
+        installed.append(card.stem)
+    return sorted(installed)
 
 
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
@@ -50,8 +63,9 @@ def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int
     parser.add_argument("labs", nargs="*", help="chemins ou noms (tous ceux qui en ont par défaut)")
     options = parser.parse_args(arguments)
     labs, output = root / "labs", root / "_build" / "complet"
+    paths = [execute.find_lab(name, labs) for name in options.labs] or labs_with_references(labs)
     records = execute.execute_all(
-        [execute.find_lab(name, labs) for name in options.labs] or labs_with_references(labs),
+        paths,
         output,
         {"profil": "complet", "graine": 0},
         root / "labkit",
@@ -59,7 +73,8 @@ def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int
     )
     status = execute.report(records)
     if status == 0:
-        for name in install(output / "sorties" / "references", root / "labkit" / "reference"):
+        saved, package = output / "sorties" / "references", root / "labkit" / "reference"
+        for name in install(saved, package, {path.stem for path in paths}):
             print(f"{name} : installé dans labkit/reference")
     return status
 

@@ -1,5 +1,8 @@
 """`make references` trouve les bons labs et installe ce qu'ils ont enregistré."""
 
+import json
+import os
+
 import nbformat
 
 from tools import references
@@ -16,11 +19,15 @@ def test_only_labs_that_save_a_reference_are_executed(tmp_path):
     assert [p.name for p in references.labs_with_references(tmp_path)] == ["02_modele.ipynb"]
 
 
-def test_install_copies_weights_and_cards_and_nothing_else(tmp_path):
+def test_install_copies_what_these_labs_saved_and_nothing_else(tmp_path):
     saved, package = tmp_path / "sorties", tmp_path / "reference"
-    saved.mkdir()
-    for name in ("modele.safetensors", "modele.json", "modele.pt"):
+    (saved / "results").mkdir(parents=True)
+    cards = {"modele": "02_modele", "results/table": "02_modele", "ancien": "03_autre"}
+    for name, lab in cards.items():
+        (saved / f"{name}.json").write_text(json.dumps({"lab": lab}), encoding="utf-8")
+    for name in ("modele.safetensors", "modele.pt", "ancien.safetensors"):
         (saved / name).write_bytes(name.encode())
-    assert references.install(saved, package) == ["modele"]
-    assert sorted(p.name for p in package.iterdir()) == ["modele.json", "modele.safetensors"]
-    assert (package / "modele.json").read_bytes() == b"modele.json"
+    assert references.install(saved, package, {"02_modele"}) == ["modele", "table"]
+    copied = {str(p.relative_to(package)) for p in package.rglob("*") if p.is_file()}
+    assert copied == {"modele.json", "modele.safetensors", os.path.join("results", "table.json")}
+    assert (package / "modele.safetensors").read_bytes() == b"modele.safetensors"
