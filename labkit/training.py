@@ -169,6 +169,7 @@ def fit(
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     validation: Iterable | None = None,
     average: AveragedModel | Mapping[str, AveragedModel] | None = None,
+    max_grad_norm: float | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = True,
     precision: str = "auto",
@@ -193,6 +194,8 @@ def fit(
         validation: lots sur lesquels le même pas est mesuré, sans apprendre, à la fin de l'époque.
         average: moyenne des poids que rend `moving_average(model)`, mise à jour après chaque pas ;
             pour plusieurs modèles, dictionnaire des moyennes de ceux qui en ont une.
+        max_grad_norm: norme au-delà de laquelle le gradient de chaque modèle est raccourci
+            (Pascanu et coll., 2013), positive ; None pour le laisser tel quel.
         checkpoint: fichier du point de reprise, écrit à chaque époque ; le précédent est gardé à
             côté.
         resume: repart du point de reprise s'il existe ; sinon recommence et l'écrase.
@@ -205,15 +208,16 @@ def fit(
 
     Raises:
         ValueError: aucun lot, clés de `step` et de `model` différentes, précision inconnue, moins
-            d'une époque, pas d'apprentissage négatif, perte qui ne dépend pas du modèle.
+            d'une époque, pas d'apprentissage négatif, borne du gradient négative ou nulle, perte
+            qui ne dépend pas du modèle.
         TypeError: pas qui ne renvoie pas {"loss": scalaire}, moyenne qui ne vient pas de
             `moving_average`.
         DivergenceError: perte infinie ou NaN ; le modèle retrouve les poids de la dernière époque
             finie.
         CheckpointError: point de reprise illisible, d'un autre modèle, ou impossible à écrire.
     """
-    _check_settings(epochs, lr)
-    trainer = _Trainer(step, model, lr, optimizer, precision, average)
+    _check_settings(epochs, lr, max_grad_norm)
+    trainer = _Trainer(step, model, lr, optimizer, precision, average, max_grad_norm)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None:
         if trainer.process.is_main_process:  # seul à l'écrire ensuite
@@ -240,11 +244,11 @@ def fit(
 class _Trainer:
     """L'état d'un entraînement : ce qu'un point de reprise écrit et relit."""
 
-    def __init__(self, step, model, lr, optimizer, precision, average):
+    def __init__(self, step, model, lr, optimizer, precision, average, max_grad_norm):
         # PartialState plutôt que Accelerator.prepare : les pas appellent eux-mêmes leurs modèles,
         # que DistributedDataParallel aurait enveloppés ; fit moyenne donc les gradients lui-même.
         self.process = process_state()
-        self.lr = lr
+        self.lr, self.max_grad_norm = lr, max_grad_norm
         self.steps = step if isinstance(step, Mapping) else {"": step}
         self.models = model if isinstance(model, Mapping) else {"": model}
         if set(self.steps) != set(self.models):
@@ -349,6 +353,8 @@ class _Trainer:
             self._check_finite(result["loss"])
             _backward(result["loss"], parameters)
             average_gradients(parameters, self.process)
+            if self.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
             optimizer.step()
             if name in self.averages:
                 self.averages[name].update_parameters(self.models[name])
@@ -570,11 +576,15 @@ class _Totals:
         return whole
 
 
-def _check_settings(epochs: int, lr: float) -> None:
+def _check_settings(epochs: int, lr: float, max_grad_norm: float | None) -> None:
     if epochs < 1:
         raise ValueError(f"il faut au moins une époque, reçu epochs={epochs}.")
     if not lr >= 0:
         raise ValueError(f"le pas d'apprentissage doit être positif, reçu lr={lr}.")
+    if max_grad_norm is not None and not max_grad_norm > 0:
+        raise ValueError(
+            f"la norme du gradient doit être bornée par un nombre positif, reçu {max_grad_norm}."
+        )
 
 
 def _check_result(result: Any) -> None:

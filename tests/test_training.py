@@ -242,11 +242,48 @@ def test_validation_leaves_the_weights_alone():
     assert same_weights(alone, watched)
 
 
-@pytest.mark.parametrize("settings", [{"epochs": 0}, {"epochs": 1, "lr": -1e-3}])
+def one_sgd_step(max_grad_norm: float | None, slope: float) -> torch.Tensor:
+    """Le déplacement de deux poids dont le gradient vaut slope · (3, 4), par un pas de SGD."""
+    model = nn.Linear(2, 1, bias=False)
+    before = model.weight.detach().clone()
+    quiet_fit(
+        lambda x: {"loss": slope * model(x).sum()}, [torch.tensor([[3.0, 4.0]])], 1, model,
+        lr=1.0, optimizer=torch.optim.SGD, max_grad_norm=max_grad_norm,
+    )  # fmt: skip
+    return before - model.weight.detach()
+
+
+def test_a_long_gradient_is_shortened_and_keeps_its_direction():
+    torch.testing.assert_close(one_sgd_step(None, 10.0), torch.tensor([[30.0, 40.0]]))
+    torch.testing.assert_close(one_sgd_step(1.0, 10.0), torch.tensor([[0.6, 0.8]]))
+
+
+def test_a_short_gradient_is_left_alone():
+    torch.testing.assert_close(one_sgd_step(1.0, 0.1), torch.tensor([[0.3, 0.4]]))
+
+
+def test_each_adversary_has_its_own_gradient_norm():
+    models = {name: nn.Linear(1, 1, bias=False) for name in ("long", "short")}
+    before = {name: model.weight.item() for name, model in models.items()}
+    quiet_fit(
+        {
+            "long": lambda x: {"loss": 50 * models["long"](x).sum()},
+            "short": lambda x: {"loss": 0.5 * models["short"](x).sum()},
+        },
+        [torch.ones(1, 1)], 1, models, lr=1.0, optimizer=torch.optim.SGD, max_grad_norm=1.0,
+    )  # fmt: skip
+    moved = {name: before[name] - model.weight.item() for name, model in models.items()}
+    assert moved == pytest.approx({"long": 1.0, "short": 0.5}, abs=1e-5)
+
+
+@pytest.mark.parametrize("settings", [
+    {"epochs": 0}, {"epochs": 1, "lr": -1e-3},
+    {"epochs": 1, "max_grad_norm": 0.0}, {"epochs": 1, "max_grad_norm": math.nan},
+])  # fmt: skip
 def test_impossible_settings_are_refused(settings):
     model = nn.Linear(3, 1)
     before = copy.deepcopy(model)
-    with pytest.raises(ValueError, match="au moins une époque|doit être positif"):
+    with pytest.raises(ValueError, match="au moins une époque|doit être positif|nombre positif"):
         fit(linear_step(model), regression()[0], model=model, **settings)
     assert same_weights(model, before)
 
