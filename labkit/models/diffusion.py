@@ -45,8 +45,17 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+def _activation(h: Tensor) -> Tensor:
+    """Redresse h sur place ; la pente 0,1 garde un gradient aux canaux partout négatifs."""
+    return F.leaky_relu(h, 0.1, inplace=True)
+
+
 class _Block(nn.Module):
-    """Deux convolutions 3×3 ; l'instant, projeté sur les canaux, s'ajoute entre les deux."""
+    """Deux convolutions 3×3 ; l'instant, projeté sur les canaux, s'ajoute entre les deux.
+
+    La seconde convolution s'ajoute à ce qu'elle lit (He et coll., 2016) : elle n'apprend qu'une
+    retouche, sans un poids de plus.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, time_emb_dim: int):
         super().__init__()
@@ -55,9 +64,9 @@ class _Block(nn.Module):
         self.to_channels = nn.Linear(time_emb_dim, channels_out)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        h = F.relu(self.conv1(x), inplace=True)  # [B, C, H, W]
+        h = _activation(self.conv1(x))  # [B, C, H, W]
         h = h + self.to_channels(emb)[:, :, None, None]  # le même nombre en tout point d'une carte
-        return F.relu(self.conv2(h), inplace=True)
+        return h + _activation(self.conv2(h))
 
 
 class UNet(nn.Module):

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, DDPMScheduler
 from torch import nn
 
@@ -185,6 +186,24 @@ def test_every_parameter_learns(classes):
     assert all(p.grad.abs().sum() > 0 for p in unet.parameters())
     if classes is not None:
         assert (unet.class_embedding.weight.grad.abs().sum(1) > 0).all()
+
+
+def test_a_channel_negative_everywhere_still_learns():
+    """Une ReLU aurait rendu nul le gradient de ces canaux, et pour toujours."""
+    unet = UNet(width=4)
+    for convolution in (unet.down2.conv1, unet.merge2.conv2):
+        nn.init.constant_(convolution.bias, -100)
+    unet(torch.randn(4, 1, 28, 28), torch.zeros(4)).square().mean().backward()
+    for convolution in (unet.down2.conv1, unet.merge2.conv2):
+        assert (convolution.weight.grad.abs().amax((1, 2, 3)) > 0).all()
+
+
+def test_the_second_convolution_of_a_block_only_retouches():
+    """À poids nuls, elle laisse passer ce qu'elle lit : la première, plus l'instant projeté."""
+    block, x, emb = UNet(width=4).down2, torch.randn(2, 4, 6, 6), torch.randn(2, 64)
+    nn.init.zeros_(block.conv2.weight), nn.init.zeros_(block.conv2.bias)
+    read = F.leaky_relu(block.conv1(x), 0.1) + block.to_channels(emb)[:, :, None, None]
+    torch.testing.assert_close(block(x, emb), read)
 
 
 def test_labels_change_the_noise_and_the_last_one_means_none():
@@ -810,7 +829,7 @@ def test_samples_of_impossible_labels_are_refused(labels, guidance):
 
 def test_a_small_model_learns_the_only_image_it_sees():
     ddpm = DDPM(UNet(width=8, time_emb_dim=16), 20, 0.01, 0.5)
-    optimizer = torch.optim.Adam(ddpm.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(ddpm.parameters(), lr=5e-3)
     image = torch.sign(torch.randn(1, 1, 8, 8))
     losses = []
     for _ in range(80):
