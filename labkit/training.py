@@ -195,7 +195,7 @@ def fit(
         average: moyenne des poids que rend `moving_average(model)`, mise à jour après chaque pas ;
             pour plusieurs modèles, dictionnaire des moyennes de ceux qui en ont une.
         max_grad_norm: norme au-delà de laquelle le gradient de chaque modèle est raccourci
-            (Pascanu et coll., 2013), positive ; None pour le laisser tel quel.
+            (Pascanu et coll., 2013), strictement positive ; None pour le laisser tel quel.
         checkpoint: fichier du point de reprise, écrit à chaque époque ; le précédent est gardé à
             côté.
         resume: repart du point de reprise s'il existe ; sinon recommence et l'écrase.
@@ -208,8 +208,8 @@ def fit(
 
     Raises:
         ValueError: aucun lot, clés de `step` et de `model` différentes, précision inconnue, moins
-            d'une époque, pas d'apprentissage négatif, borne du gradient négative ou nulle, perte
-            qui ne dépend pas du modèle.
+            d'une époque, pas d'apprentissage négatif, borne du gradient négative, nulle ou NaN,
+            perte qui ne dépend pas du modèle.
         TypeError: pas qui ne renvoie pas {"loss": scalaire}, moyenne qui ne vient pas de
             `moving_average`.
         DivergenceError: perte infinie ou NaN ; le modèle retrouve les poids de la dernière époque
@@ -583,7 +583,8 @@ def _check_settings(epochs: int, lr: float, max_grad_norm: float | None) -> None
         raise ValueError(f"le pas d'apprentissage doit être positif, reçu lr={lr}.")
     if max_grad_norm is not None and not max_grad_norm > 0:
         raise ValueError(
-            f"la norme du gradient doit être bornée par un nombre positif, reçu {max_grad_norm}."
+            f"la norme du gradient doit être bornée par un nombre strictement positif, reçu "
+            f"max_grad_norm={max_grad_norm}."
         )
 
 

@@ -278,12 +278,15 @@ def test_each_adversary_has_its_own_gradient_norm():
 
 @pytest.mark.parametrize("settings", [
     {"epochs": 0}, {"epochs": 1, "lr": -1e-3},
-    {"epochs": 1, "max_grad_norm": 0.0}, {"epochs": 1, "max_grad_norm": math.nan},
+    {"epochs": 1, "max_grad_norm": 0.0}, {"epochs": 1, "max_grad_norm": -1.0},
+    {"epochs": 1, "max_grad_norm": math.nan},
 ])  # fmt: skip
 def test_impossible_settings_are_refused(settings):
     model = nn.Linear(3, 1)
     before = copy.deepcopy(model)
-    with pytest.raises(ValueError, match="au moins une époque|doit être positif|nombre positif"):
+    with pytest.raises(
+        ValueError, match="au moins une époque|doit être positif|strictement positif"
+    ):
         fit(linear_step(model), regression()[0], model=model, **settings)
     assert same_weights(model, before)
 
