@@ -60,7 +60,7 @@ def check_writable(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # un autre processus essaie peut-être le même
     except OSError as error:
         raise CheckpointError(_explain_write_error(path, error)) from error
 

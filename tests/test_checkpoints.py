@@ -11,7 +11,13 @@ import torch
 from torch import nn
 
 from labkit import checkpoints
-from labkit.checkpoints import CheckpointError, previous_path, read_checkpoint, write_atomically
+from labkit.checkpoints import (
+    CheckpointError,
+    check_writable,
+    previous_path,
+    read_checkpoint,
+    write_atomically,
+)
 from labkit.training import fit
 
 CPU = torch.device("cpu")
@@ -103,6 +109,18 @@ def test_folder_where_nothing_can_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "mkdir", fail_with(errno.EROFS))
     with pytest.raises(CheckpointError, match="impossible d'écrire.*droit d'écrire"):
         train(new_model(), 1, tmp_path / "dossier" / "point.pt")
+
+
+def test_two_processes_may_try_the_same_folder_at_once(tmp_path, monkeypatch):
+    touch = Path.touch
+
+    def touch_then_lose(self):
+        touch(self)
+        self.unlink()  # l'autre processus a fini son essai avant le nôtre
+
+    monkeypatch.setattr(Path, "touch", touch_then_lose)
+    check_writable(tmp_path / "point.pt")
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- fichiers abîmés ------------------------------------------------------------------------------
