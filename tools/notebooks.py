@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 
-QUESTION = re.compile(r"\A\*\*Question (\d+)\.\*\*")
+QUESTION = re.compile(r"\A\*\*Question (\d+)")  # large : une question mal écrite doit se voir
 EXERCISE = re.compile(r"\A### Exercice (\d+) — ")
 ANSWER = re.compile(r"<details>\s*<summary>Réponse</summary>(.*?)</details>", re.DOTALL)
 

@@ -81,6 +81,7 @@ BREAKAGES = [
     (silent, "comparée(s) strictement"),
     (drop("**Question 8.**"), "7 question"),
     (edit("**Question 3.**", "Question 3.", "Question 4."), "mal numérotées"),
+    (edit("**Question 8.**", "Question 8.**", "Question 8**"), "question 8 : niveau absent"),
     (edit("**Question 3.**", "*(rappel)*", ""), "question 3 : niveau"),
     (edit("**Question 3.**", "details>", "div>"), "question 3 : réponse absente"),
     (edit("**Question 3.**", "</summary>\n\n", "</summary>\n"), "question 3 : lignes vides"),
