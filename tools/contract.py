@@ -35,6 +35,7 @@ import labkit
 LEVEL = re.compile(r"\A\*\*Question \d+\.\*\* \*\((?P<level>[^)]+)\)\*")
 PREDICTION = re.compile(r"^\*\*Prédiction\.\*\*", re.MULTILINE)
 HEADING = re.compile(r"^## (?P<title>.+?)\s*$", re.MULTILINE)
+STRAIGHT_APOSTROPHE = re.compile(r"'\*\*\w")
 PYPLOT = re.compile(r"\bpyplot\b|\bpylab\b")
 ABSOLUTE_PATH = re.compile(r"""["'](?:/[\w.-]+/|[A-Za-z]:\\)""")
 
@@ -103,6 +104,8 @@ def _cells(notebook: NotebookNode) -> Iterator[str]:
 def _cell(cell: NotebookNode) -> Iterator[str]:
     if unknown := tags(cell) - KNOWN_TAGS:
         yield f"étiquette inconnue {', '.join(sorted(unknown))}"
+    if cell.cell_type == "markdown" and STRAIGHT_APOSTROPHE.search(cell.source):
+        yield "devant du gras, le site ferait d'une apostrophe droite un guillemet : écrivez « ’ »"
     if cell.cell_type != "code":
         return
     if PYPLOT.search(cell.source):

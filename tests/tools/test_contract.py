@@ -73,6 +73,10 @@ BREAKAGES = [
     (edit("profil =", "graine = 0", "graine = 1"), "exactement"),
     (edit("profil =", "graine = 0", "graine = 0\nlr = 0.1"), "exactement"),
     (edit("google.colab", "depot.example", "autre.example"), "mise en place"),
+    (
+        edit("**Question 1.**", "**Question 1.**", "**Question 1.** *(rappel)* l'**unité**"),
+        "apostrophe",
+    ),
     (tag("print(2", "slow"), "étiquette inconnue slow"),
     (ignored_output, "sortie enregistrée"),
     (count, "numérotées de 1 à n"),
