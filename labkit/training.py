@@ -583,7 +583,7 @@ def _check_settings(epochs: int, lr: float, max_grad_norm: float | None) -> None
         raise ValueError(f"le pas d'apprentissage doit être positif, reçu lr={lr}.")
     if max_grad_norm is not None and not max_grad_norm > 0:
         raise ValueError(
-            f"la norme du gradient doit être bornée par un nombre strictement positif, reçu "
+            "la norme du gradient doit être bornée par un nombre strictement positif, reçu "
             f"max_grad_norm={max_grad_norm}."
         )
 
