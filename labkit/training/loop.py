@@ -28,16 +28,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from labkit.checkpoints import (
+from labkit.files import check_writable, write_atomically
+from labkit.precision import has_fast_bf16
+from labkit.training.checkpoints import (
     CheckpointError,
     check_same_model,
-    check_writable,
     previous_path,
     read_checkpoint,
-    write_atomically,
 )
-from labkit.precision import has_fast_bf16
-from labkit.processes import (
+from labkit.training.processes import (
     anyone,
     average_gradients,
     broadcast_weights,

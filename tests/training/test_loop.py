@@ -20,11 +20,19 @@ import torch
 from torch import nn
 
 from labkit import training
-from labkit.checkpoints import CheckpointError
 from labkit.data import ImageSet
-from labkit.training import DivergenceError, History, fit, moving_average, pick_device, set_seed
+from labkit.files import FileError
+from labkit.training import (
+    CheckpointError,
+    DivergenceError,
+    History,
+    fit,
+    moving_average,
+    pick_device,
+    set_seed,
+)
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 unix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="os.kill(SIGINT) y tue le processus au lieu de l'interrompre"
 )
@@ -306,7 +314,7 @@ def test_a_loss_without_gradient_is_refused():
 def test_an_unwritable_checkpoint_is_found_before_the_first_step(tmp_path):
     (tmp_path / "fichier").write_text("", encoding="utf-8")
     calls = []
-    with pytest.raises(CheckpointError, match="impossible d'écrire"):
+    with pytest.raises(FileError, match="impossible d'écrire"):
         quiet_fit(calls.append, regression()[0], 1, nn.Linear(3, 1),
                   checkpoint=tmp_path / "fichier" / "point.pt")  # fmt: skip
     assert not calls
@@ -375,7 +383,7 @@ def test_bf16_stays_close_to_fp32():
 def test_automatic_precision_follows_the_processor(fast, monkeypatch):
     capabilities = {"amx_bf16": False, "avx512_bf16": fast}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert training._wants_bf16(torch.device("cpu"), "auto") is fast
+    assert training.loop._wants_bf16(torch.device("cpu"), "auto") is fast
 
 
 def test_unknown_precision_is_refused():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -13,72 +11,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from labkit.files import FileError
 
-class CheckpointError(RuntimeError):
-    """Un point de reprise ne peut être ni lu, ni écrit, ni chargé dans ce modèle."""
+
+class CheckpointError(FileError):
+    """Un point de reprise ne peut être ni lu, ni chargé dans ce modèle."""
 
 
 def previous_path(path: Path) -> Path:
     """Donne le chemin où est gardé le point de reprise d'avant celui de `path`."""
     return path.with_name(f"{path.name}.precedent")
-
-
-def write_atomically(path: Path, content: bytes, previous: Path | None = None) -> None:
-    """Écrit à côté puis renomme : le fichier est l'ancien ou le nouveau, jamais une moitié.
-
-    Args:
-        path: fichier à écrire ; son dossier est créé au besoin.
-        content: tout son contenu.
-        previous: où garder l'ancien fichier ; sinon il est remplacé.
-
-    Raises:
-        CheckpointError: disque plein, ou dossier où l'on ne peut pas écrire. L'ancien fichier
-            est alors intact, à sa place ou à celle de `previous`.
-    """
-    partial = path.with_name(f"{path.name}.partiel")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if previous is not None and path.exists():
-            os.replace(path, previous)
-        os.replace(partial, path)
-    except OSError as error:
-        _remove_quietly(partial)
-        raise CheckpointError(_explain_write_error(path, error)) from error
-
-
-def check_writable(path: Path) -> None:
-    """Vérifie d'avance que le point de reprise `path` pourra être écrit, dossier créé au besoin.
-
-    Raises:
-        CheckpointError: dossier où l'on ne peut pas écrire.
-    """
-    probe = path.with_name(f"{path.name}.essai")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink(missing_ok=True)  # un autre processus essaie peut-être le même
-    except OSError as error:
-        raise CheckpointError(_explain_write_error(path, error)) from error
-
-
-def _remove_quietly(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:  # dossier absent ou protégé : il n'y a rien à retirer
-        return
-
-
-def _explain_write_error(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"disque plein : {path} n'a pas été écrit. Libérez de la place puis relancez."
-    return (
-        f"impossible d'écrire {path} ({error.strerror}). "
-        "Choisissez un dossier où vous avez le droit d'écrire."
-    )
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict | None:
@@ -110,7 +52,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict | None:
             return state
         warnings.warn(
             f"le point de reprise {candidate} est abîmé : il n'est pas utilisé, "
-            "celui d'avant l'est s'il existe.",
+            "le précédent est repris, s'il existe.",
             stacklevel=4,
         )
         damaged.append(candidate.name)
