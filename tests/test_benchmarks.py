@@ -1,13 +1,14 @@
 """Les mesures : rien de non mesuré ne passe pour tenu."""
 
+import itertools
 import json
 
 import pytest
 import torch
 
 import labkit
-from benchmarks import diffusion, labs
-from benchmarks.measure import Measure
+from benchmarks import diffusion, labs, loop
+from benchmarks.measure import Measure, alternate
 from labkit.data import DataError
 from labkit.models import UNet
 
@@ -41,6 +42,51 @@ def test_a_measure_without_bound_says_so():
     measure = Measure("rapport", 2.0)
     assert measure.held
     assert "aucune" in measure.line()
+
+
+def test_actions_are_timed_in_turn_by_the_given_clock():
+    calls, ticks = [], itertools.count()
+    actions = {name: lambda name=name: calls.append((name, next(ticks))) for name in "ab"}
+    seconds = alternate(actions, repeats=3, clock=lambda: next(ticks))
+    assert [name for name, _ in calls] == ["a", "b"] * 3
+    assert seconds == {"a": [2, 2, 2], "b": [2, 2, 2]}  # deux tics après le départ de chacune
+
+
+@pytest.mark.parametrize(("fit_seconds", "added", "held"), [
+    ([0.9, 0.6, 0.5], 1000, False),  # les tours gênés, plus longs, ne comptent pas
+    ([0.5, 0.403, 0.6], 30, True),
+])  # fmt: skip
+def test_what_fit_adds_is_in_microseconds_a_step(fit_seconds, added, held, monkeypatch):
+    seconds = {"bare": [0.4, 0.4, 0.45], "fit": fit_seconds}
+    monkeypatch.setattr(loop, "STEPS", 100)
+    monkeypatch.setattr(loop, "alternate", lambda *_, **__: seconds)
+    overhead, ratio = loop.measures()
+    assert (overhead.value, overhead.unit) == (pytest.approx(added), "µs")
+    assert (overhead.at_most, overhead.held) == (40, held)
+    assert ratio.held
+
+
+def test_both_loops_learn_alike_and_give_the_threads_back(monkeypatch):
+    """Même réseau, mêmes pas, même optimiseur : seul ce qui les entoure diffère."""
+    monkeypatch.setattr(loop, "STEPS", 20)
+    monkeypatch.setattr(loop, "REPEATS", 1)
+    models, prepare = [], loop._prepare
+
+    def seeded():
+        torch.manual_seed(0)
+        model, step = prepare()
+        models.append(model)
+        return model, step
+
+    monkeypatch.setattr(loop, "_prepare", seeded)
+    threads = torch.get_num_threads()
+    list(loop.measures())
+    assert torch.get_num_threads() == threads
+    start, _ = seeded()
+    bare, fitted = (model.state_dict() for model in models[:2])
+    for name, weight in start.state_dict().items():
+        assert torch.equal(bare[name], fitted[name])
+        assert not torch.equal(bare[name], weight)
 
 
 @pytest.fixture

@@ -1,0 +1,79 @@
+"""Ce que `fit` ajoute au pas d'une boucle nue, sur un modèle assez petit pour que cela se voie."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import labkit
+from benchmarks.measure import Measure, alternate, median_ratio
+
+STEPS = 500  # par mesure : ce que coûte un appel de fit, hors des pas, y devient négligeable
+REPEATS = 40
+MICROSECONDS = 1e6
+
+
+def measures() -> Iterator[Measure]:
+    batch = _xor(labkit.pick_device())
+    loops = {"bare": lambda: _bare_loop(batch), "fit": lambda: _fit(batch)}
+    with _one_thread():
+        for loop in loops.values():  # premiers appels : imports, allocations
+            loop()
+        seconds = alternate(loops, REPEATS, clock=time.process_time)
+    # Le plus court des tours de chacune : celui que les autres programmes ont le moins gêné.
+    added = MICROSECONDS * (min(seconds["fit"]) - min(seconds["bare"])) / STEPS
+    yield Measure("ce que fit ajoute à un pas nu", added, "µs", at_most=40, digits=0)
+    yield Measure("pas de fit / pas nu", median_ratio(seconds["fit"], seconds["bare"]))
+
+
+def _xor(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Les quatre exemples du lab 01, points [4, 2] et cibles [4, 1]."""
+    points = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], device=device)
+    return points, (points[:, :1] != points[:, 1:]).float()
+
+
+def _prepare() -> tuple[nn.Module, Callable]:
+    """Le réseau du lab 01 et son pas, neufs."""
+    model = nn.Sequential(nn.Linear(2, 4), nn.Sigmoid(), nn.Linear(4, 1))
+
+    def step(batch):
+        points, targets = batch
+        return {"loss": F.binary_cross_entropy_with_logits(model(points), targets)}
+
+    return model, step
+
+
+def _bare_loop(batch: tuple[Tensor, Tensor]) -> None:
+    """Le moins que fasse une boucle qui donne la perte moyenne de l'époque."""
+    model, step = _prepare()
+    model.to(batch[0].device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    total = 0.0
+    for same in itertools.repeat(batch, STEPS):
+        optimizer.zero_grad()
+        loss = step(same)["loss"]
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+
+
+def _fit(batch: tuple[Tensor, Tensor]) -> None:
+    model, step = _prepare()
+    labkit.fit(step, [batch] * STEPS, 1, model, precision="fp32", log_every=0)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Un seul fil d'exécution : le partage d'un si petit calcul coûterait plus que le calcul."""
+    earlier = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(earlier)
