@@ -185,6 +185,7 @@ def _sections(notebook: NotebookNode) -> Iterator[str]:
 CHECKS = (_identifiers, _counts, _cells, _strict_cells, _questions, _exercises, _sections)
 
 
+@notebooks.reports_file_errors
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
     """Affiche les infractions de chaque notebook ; statut 1 s'il y en a."""
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -27,6 +27,7 @@ import papermill
 import psutil
 from papermill.exceptions import PapermillExecutionError, strip_color
 
+from labkit.files import write_atomically
 from tools import notebooks
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "accelerate", "labkit")
@@ -264,7 +265,7 @@ def write_status(output_dir: Path, records: list[dict]) -> None:
     """Écrit `status.json` : la machine, puis un enregistrement par lab."""
     machine = {"system": platform.system(), "cores": os.cpu_count()}
     text = json.dumps({"machine": machine, "labs": records}, ensure_ascii=False, indent=2)
-    (output_dir / "status.json").write_text(text + "\n", encoding="utf-8")
+    write_atomically(output_dir / "status.json", f"{text}\n".encode())
 
 
 def find_lab(name: str, labs: Path) -> Path:
@@ -278,15 +279,16 @@ def find_lab(name: str, labs: Path) -> Path:
         Le chemin d'un fichier qui existe.
 
     Raises:
-        FileNotFoundError: ni chemin ni nom connu ; le message donne les noms des labs.
+        LabError: ni chemin ni nom connu ; le message donne les noms des labs.
     """
     for path in (Path(name), labs / name, labs / f"{name}.ipynb"):
         if path.is_file():
             return path
     known = ", ".join(path.stem for path in notebooks.lab_paths(labs))
-    raise FileNotFoundError(f"Lab introuvable : {name}. Les labs sont : {known}.")
+    raise notebooks.LabError(f"Lab introuvable : {name}. Les labs sont : {known}.")
 
 
+@notebooks.reports_file_errors
 def main(arguments: list[str] | None = None) -> int:
     """Exécute les labs demandés ; statut 1 si un lab manque ou si une cellule a échoué."""
     parser = argparse.ArgumentParser(description="Exécute les labs avec papermill.")
@@ -297,11 +299,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=notebooks.ROOT / "_build" / "executed")
     options = parser.parse_args(arguments)
     labs = notebooks.ROOT / "labs"
-    try:
-        paths = [find_lab(name, labs) for name in options.labs] or notebooks.lab_paths(labs)
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
-        return 1
+    paths = [find_lab(name, labs) for name in options.labs] or notebooks.lab_paths(labs)
     records = execute_all(
         paths,
         options.output.resolve(),

@@ -72,6 +72,7 @@ def normalize(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
     return source
 
 
+@notebooks.reports_file_errors
 def main(root: Path = notebooks.ROOT) -> int:
     """Exécute les labs changés et réécrit leurs sorties ; statut 1 si une cellule a échoué."""
     output = root / "_build" / "executed"

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+
+from labkit.files import FileError, write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 
 QUESTION = re.compile(r"\A\*\*Question (\d+)")  # large : une question mal écrite doit se voir
 EXERCISE = re.compile(r"\A### Exercice (\d+) — ")
 ANSWER = re.compile(r"<details>\s*<summary>Réponse</summary>(.*?)</details>", re.DOTALL)
+
+
+class LabError(FileError):
+    """Un lab absent, illisible ou pas encore exécuté ; le message dit lequel et que faire."""
+
+
+def reports_file_errors(main: Callable[..., int]) -> Callable[..., int]:
+    """Décore la fonction `main` d'un outil : `FileError` devient une phrase et le statut 1."""
+
+    @functools.wraps(main)
+    def wrapped(*arguments, **options) -> int:
+        try:
+            return main(*arguments, **options)
+        except FileError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return wrapped
 
 
 def lab_paths(labs: Path) -> list[Path]:
@@ -25,25 +49,52 @@ def lab_paths(labs: Path) -> list[Path]:
         Les chemins triés par nom, au moins un.
 
     Raises:
-        FileNotFoundError: le dossier ne contient aucun notebook.
+        LabError: le dossier ne contient aucun notebook.
     """
     paths = sorted(labs.glob("*.ipynb"))
     if not paths:
-        raise FileNotFoundError(
+        raise LabError(
             f"Aucun notebook dans {labs} : lancez la commande depuis la racine du dépôt."
         )
     return paths
 
 
 def read(path: Path) -> NotebookNode:
-    """Lit un notebook au format 4."""
-    return nbformat.read(path, as_version=4)
+    """Lit un notebook au format 4, dont la première cellule n'est pas vide.
+
+    Raises:
+        LabError: fichier absent, vide, interrompu ou d'un autre format, notebook sans titre.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LabError(f"Impossible de lire {path} ({error.strerror}).") from error
+    if not content.strip():
+        raise _unreadable(path, "le fichier est vide")
+    try:
+        text = content.decode("utf-8")
+        json.loads(text)
+        notebook = nbformat.reads(text, as_version=4)
+    except json.JSONDecodeError as error:
+        problem = f"son contenu est interrompu ou abîmé, ligne {error.lineno}"
+        raise _unreadable(path, problem) from error
+    except Exception as error:  # nbformat laisse passer des erreurs de toutes sortes
+        raise _unreadable(path, "ce n'est pas un notebook au format 4") from error
+    if not notebook.cells or not notebook.cells[0].source.strip():
+        raise _unreadable(path, "la première cellule, celle du titre, est vide ou manque")
+    return notebook
+
+
+def _unreadable(path: Path, problem: str) -> LabError:
+    return LabError(
+        f"{path} n'est pas un lab complet : {problem}. Rétablissez-le (git restore, ou Jupyter), "
+        f"ou sortez-le de {path.parent}."
+    )
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """Écrit un notebook en UTF-8, dossier créé au besoin."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
+    """Écrit un notebook en UTF-8, d'un bloc, dossier créé au besoin."""
+    write_atomically(path, f"{nbformat.writes(notebook)}\n".encode())
 
 
 def tags(cell: NotebookNode) -> set[str]:

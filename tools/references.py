@@ -57,6 +57,7 @@ def install(saved: Path, package: Path, labs: Collection[str]) -> list[str]:
     return sorted(installed)
 
 
+@notebooks.reports_file_errors
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
     """Refait et installe les références ; statut 1 si un lab a échoué."""
     parser = argparse.ArgumentParser(description="Refait les références.")

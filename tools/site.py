@@ -119,7 +119,7 @@ def assemble(root: Path, build: Path) -> Path:
         Le dossier des sources du site.
 
     Raises:
-        FileNotFoundError: un lab n'a pas été exécuté.
+        LabError: un lab est illisible, ou n'a pas été exécuté.
     """
     source, executed = build / "source", build / "executed"
     shutil.rmtree(source, ignore_errors=True)
@@ -130,7 +130,7 @@ def assemble(root: Path, build: Path) -> Path:
     known = execute.read_status(executed)
     for path in labs:
         if known.get(path.stem, {}).get("status") != execute.SUCCESS:
-            raise FileNotFoundError(
+            raise notebooks.LabError(
                 f"{path.name} n'a pas été exécuté jusqu'au bout : lancez make site, "
                 "ou python -m tools.execute."
             )
@@ -167,14 +167,11 @@ def build_site(source: Path, build: Path) -> int:
     return subprocess.run(command, check=False).returncode
 
 
+@notebooks.reports_file_errors
 def main(root: Path = notebooks.ROOT) -> int:
     """Assemble et construit le site dans `_build/html`."""
     build = root / "_build"
-    try:
-        source = assemble(root, build)
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
-        return 1
+    source = assemble(root, build)
     status = build_site(source, build)
     if status == 0:
         print(f"Site construit : {build / 'html' / 'index.html'}")

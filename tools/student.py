@@ -101,6 +101,7 @@ def problems(path: Path) -> list[str]:
     ]
 
 
+@notebooks.reports_file_errors
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
     """Écrit les copies étudiantes dans `_build/student` ; statut 1 si l'une est défectueuse."""
     parser = argparse.ArgumentParser(description="Écrit les copies étudiantes.")
