@@ -1,10 +1,14 @@
 """Vérification des exercices : dire ce qui va, ce qui ne va pas, sans interrompre le notebook."""
 
+import sys
 from collections.abc import Callable, Mapping
+
+RIGHT, WRONG = "✓", "✗"
+ASCII_MARKS = {RIGHT: "[ok]", WRONG: "[non]"}
 
 
 def verify(title: str, checks: Mapping[str, Callable[[], object]]) -> None:
-    """Passe en revue une réponse d'élève et affiche une ligne par point vérifié.
+    """Passe en revue une réponse d'étudiant et affiche une ligne par point vérifié.
 
     Args:
         title: nom de l'exercice.
@@ -15,11 +19,23 @@ def verify(title: str, checks: Mapping[str, Callable[[], object]]) -> None:
     """
     verdicts = {name: _run(check) for name, check in checks.items()}
     for name, problem in verdicts.items():
-        print(f"✓ {name}" if problem is None else f"✗ {name} — {problem}")
+        _print(f"{RIGHT} {name}" if problem is None else f"{WRONG} {name} — {problem}")
     failed = sum(problem is not None for problem in verdicts.values())
-    points = f"{failed} point{'s' if failed > 1 else ''} sur {len(verdicts)}"
-    outcome = f"à reprendre, {points}" if failed else "réussi"
-    print(f"{title} : {outcome}.")
+    plural = "s" if failed > 1 else ""
+    outcome = f"{failed} vérification{plural} sur {len(verdicts)} à reprendre"
+    _print(f"{title} : {outcome if failed else 'réussi'}.")
+
+
+def _print(line: str) -> None:
+    """Affiche une ligne, même là où la console (cp1252 sous Windows) n'a pas tous ses signes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        for mark, replacement in ASCII_MARKS.items():
+            line = line.replace(mark, replacement)
+        line = line.encode(encoding, "replace").decode(encoding)
+    print(line)
 
 
 def _run(check: Callable[[], object]) -> str | None:

@@ -1,5 +1,8 @@
 """La vérification des exercices : chaque ligne affichée, au caractère près."""
 
+import io
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -36,8 +39,41 @@ def test_every_way_to_be_wrong(capsys):
         "✗ oublié — ce n'est pas le cas",
     ]
     assert lines[6].startswith("✗ un tableau — votre code s'est arrêté sur ValueError : ")
-    assert lines[7] == "Exercice 2 : à reprendre, 6 points sur 7."
+    assert lines[7] == "Exercice 2 : 6 vérifications sur 7 à reprendre."
     assert len(lines) == 8
+
+
+def test_a_single_failure_is_singular(capsys):
+    labkit.verify("Exercice 3", {"un": lambda: True, "deux": lambda: False})
+    assert capsys.readouterr().out.splitlines()[2] == (
+        "Exercice 3 : 1 vérification sur 2 à reprendre."
+    )
+
+
+@pytest.mark.parametrize(("encoding", "expected"), [
+    ("utf-8", "✓ écart β\n✗ tiret — β vaut 1\nExercice β : 1 vérification sur 2 à reprendre.\n"),
+    (
+        "cp1252",
+        "[ok] écart ?\n[non] tiret — ? vaut 1\nExercice ? : 1 vérification sur 2 à reprendre.\n",
+    ),
+    (
+        "ascii",
+        "[ok] ?cart ?\n[non] tiret ? ? vaut 1\nExercice ? : 1 v?rification sur 2 ? reprendre.\n",
+    ),
+])  # fmt: skip
+def test_a_console_that_lacks_signs_gets_others(encoding, expected, monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
+    monkeypatch.setattr(sys, "stdout", console)
+    labkit.verify("Exercice β", {"écart β": lambda: True, "tiret": lambda: "β vaut 1"})
+    console.flush()
+    assert console.buffer.getvalue().decode(encoding) == expected
+
+
+def test_a_console_without_encoding_gets_every_sign(monkeypatch):
+    console = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", console)
+    labkit.verify("Exercice", {"un": lambda: True})
+    assert console.getvalue() == "✓ un\nExercice : réussi.\n"
 
 
 @pytest.mark.parametrize("result", [np.bool_(True), torch.tensor(True), np.float64(0.1) < 1, 1])
