@@ -26,6 +26,18 @@ SOLUTION_BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 STUB = r"\g<indent>...  # À compléter"
+PACKAGE = re.compile(r'labkit @ git\+[^"\s]+')  # ce que la mise en place installe sur Colab
+IMPORT = re.compile(r"^import labkit$", re.MULTILINE)
+EXPLAINED_IMPORT = """try:
+    import labkit
+except ModuleNotFoundError:
+    raise ImportError(
+        "labkit, le paquet du cours, n'est pas installé pour ce noyau. S'il "
+        "l'est ailleurs (dans le .venv du dépôt, par exemple), choisissez cet "
+        "autre noyau. Sinon, exécutez ceci dans une nouvelle cellule, puis "
+        "relancez celle-ci :\\n"
+        '%pip install "{package}"'
+    ) from None"""
 EMPTY_ANSWER = "*Votre réponse :*"
 MISSING = "✗"
 
@@ -51,7 +63,18 @@ class EmptyAnswers(Preprocessor):
         return cell, resources
 
 
-PREPROCESSORS = (StubSolutions(), EmptyAnswers(), ClearOutputPreprocessor())
+class ExplainMissingLabkit(Preprocessor):
+    """Fait dire à la mise en place comment installer labkit : la copie circule sans le dépôt."""
+
+    def preprocess_cell(self, cell, resources, index):
+        """Traite une cellule (interface de nbconvert)."""
+        if cell.cell_type == "code" and (package := PACKAGE.search(cell.source)):
+            explained = EXPLAINED_IMPORT.format(package=package[0])
+            cell.source = IMPORT.sub(lambda _: explained, cell.source)
+        return cell, resources
+
+
+PREPROCESSORS = (StubSolutions(), EmptyAnswers(), ExplainMissingLabkit(), ClearOutputPreprocessor())
 
 
 def student_copy(notebook: NotebookNode) -> NotebookNode:

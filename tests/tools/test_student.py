@@ -1,5 +1,9 @@
-import pytest
+import sys
 
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+
+import labkit
 from tools import notebooks, student
 
 LABS = sorted((notebooks.ROOT / "labs").glob("*.ipynb"))
@@ -25,6 +29,31 @@ def test_two_blocks_in_a_cell_are_both_replaced():
     assert student.SOLUTION_BLOCK.sub(student.STUB, source) == (
         "def f():\n" + stub + "    b = 3\n" + stub
     )
+
+
+def setup_program(notebook):
+    """La cellule de mise en place d'une copie, en Python ordinaire."""
+    cell = next(c for c in notebooks.code_cells(notebook) if "import labkit" in c.source)
+    return TransformerManager().transform_cell(cell.source)
+
+
+def test_a_copy_says_how_to_install_labkit_where_it_is_missing(lab, address, monkeypatch):
+    monkeypatch.setitem(sys.modules, "labkit", None)  # comme si rien ne portait ce nom
+    with pytest.raises(ImportError, match="n'est pas installé pour ce noyau") as caught:
+        exec(setup_program(student.student_copy(lab)), {})
+    assert str(caught.value).endswith(f'\n%pip install "labkit @ git+{address}"')
+    assert caught.value.__suppress_context__  # pas de ModuleNotFoundError au-dessus
+
+
+@pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
+def test_the_setup_of_real_copies_imports_labkit_or_explains(path, monkeypatch):
+    program = setup_program(student.student_copy(notebooks.read(path)))
+    names = {}
+    exec(program, names)
+    assert names["labkit"] is labkit
+    monkeypatch.setitem(sys.modules, "labkit", None)
+    with pytest.raises(ImportError, match="%pip install"):
+        exec(program, {})
 
 
 def test_copies_leave_the_labs_alone(course):
