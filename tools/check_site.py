@@ -153,7 +153,7 @@ def describe(facts: dict) -> list[str]:
     """Traduit les faits relevés dans une page en anomalies.
 
     Args:
-        facts: ce que rend le script `INSPECT`.
+        facts: ce que renvoie le script `INSPECT`.
 
     Returns:
         Une phrase par anomalie.

@@ -36,7 +36,7 @@ SUCCESS, FAILURE = "réussi", "échec"
 
 
 class PeakMemory:
-    """Mesure, pendant un bloc `with`, la mémoire de crête des processus enfants."""
+    """Mesure, pendant un bloc `with`, le pic de mémoire des processus enfants."""
 
     def __init__(self, period: float = 0.1):
         self.period = period
@@ -311,7 +311,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def report(records: list[dict]) -> int:
-    """Affiche les labs en échec, source et trace ; rend le statut de sortie, 1 s'il y en a."""
+    """Affiche les labs en échec, source et trace ; renvoie le statut de sortie, 1 s'il y en a."""
     errors = [record["error"] for record in records if record["status"] == FAILURE]
     for error in errors:
         print(f"\n{error}", file=sys.stderr)

@@ -151,7 +151,7 @@ def build_site(source: Path, build: Path) -> int:
     """Lance Jupyter Book, avertissements comptés comme des erreurs.
 
     Args:
-        source: dossier rendu par `assemble`.
+        source: dossier que renvoie `assemble`.
         build: dossier qui contient `source` ; le site est écrit dans son dossier `html`.
 
     Returns:

@@ -8,7 +8,7 @@ Chaque lab de ce site a été exécuté en entier avant la publication : les fig
 vous lisez sortent des cellules voisines. Ce tableau est écrit par cette exécution.
 """
 
-COLUMNS = ("Lab", "État", "Profil", "Durée", "Mémoire de crête", "Python", "torch", "numpy")
+COLUMNS = ("Lab", "État", "Profil", "Durée", "Pic de mémoire", "Python", "torch", "numpy")
 
 
 def status_page(labs: list[dict], machine: dict) -> str:

@@ -92,7 +92,7 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
 
 
 def write_copies(labs: Path, output: Path) -> list[Path]:
-    """Écrit la copie étudiante de chaque lab et rend les chemins écrits."""
+    """Écrit la copie étudiante de chaque lab et renvoie les chemins écrits."""
     written = []
     for path in notebooks.lab_paths(labs):
         notebooks.write(student_copy(notebooks.read(path)), output / path.name)
