@@ -24,8 +24,9 @@ from labkit.data.files import (
     missing_message,
     raw_folder,
 )
-from labkit.data.sets import SIDE, ImageSet, ImageSplits
+from labkit.data.sets import ImageSet, ImageSplits
 
+_SIDE = 28
 _DIGITS = tuple(str(digit) for digit in range(10))
 _CLASSES = {
     "digits": _DIGITS,
@@ -76,7 +77,7 @@ def _digits() -> tuple[ImageSet, ImageSet, ImageSet]:
 
     digits = load_digits()
     small = torch.from_numpy(digits.images)[:, None] * (255 / 16)  # float64 [1797, 1, 8, 8]
-    images = torch.nn.functional.interpolate(small, size=SIDE, mode="bilinear")
+    images = torch.nn.functional.interpolate(small, size=_SIDE, mode="bilinear")
     # Des milliers de pixels tombent sur 127,5 : le décalage les arrondit pareil sur toute machine.
     images = (images + 1e-6).round().to(torch.uint8)
     whole = ImageSet(images, torch.from_numpy(digits.target).long())

@@ -4,11 +4,13 @@ import gzip
 import os
 import struct
 import threading
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+import torch
 import torchvision
 
 from labkit.data import files, load_images, sources
@@ -25,6 +27,23 @@ def raise_os_error():
         raise OSError(code, os.strerror(code))
 
     return fail
+
+
+@pytest.fixture
+def other_defaults():
+    """Un contexte où PyTorch crée par défaut des float64 sur un autre appareil."""
+
+    @contextmanager
+    def switched():
+        earlier = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.device("meta"):
+                yield
+        finally:
+            torch.set_default_dtype(earlier)
+
+    return switched
 
 
 def idx(array: np.ndarray) -> bytes:
