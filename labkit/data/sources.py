@@ -1,11 +1,12 @@
 """Les jeux d'images du cours : d'où ils viennent, et leurs trois parts, fixées.
 
-`digits` vient avec scikit-learn et ne demande aucun réseau ; `mnist` et `fashion_mnist` passent par
-torchvision, qui les télécharge.
+`digits` vient avec scikit-learn et ne demande aucun réseau ; `mnist` et `fashion_mnist` sont quatre
+fichiers au format IDX, lus sur place ou téléchargés.
 """
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 
@@ -16,13 +17,12 @@ from torch import Tensor
 from labkit._names import did_you_mean
 from labkit.data.download import download as download_files
 from labkit.data.files import (
-    FILES,
     DataError,
-    check_files,
+    VerifiedFiles,
     check_root_exists,
-    exists,
+    find_files,
     missing_message,
-    raw_folder,
+    read_files,
 )
 from labkit.data.sets import ImageSet, ImageSplits
 
@@ -49,7 +49,8 @@ def load_images(name: str, root: str | Path | None = None, download: bool = True
 
     Args:
         name: "digits", "mnist" ou "fashion_mnist".
-        root: dossier rangé comme celui de torchvision (`MNIST/raw/…`) ; par défaut celui que nomme
+        root: dossier qui contient les quatre fichiers ou leurs archives `.gz`, sous `MNIST/raw`
+            comme les range torchvision, ou directement ; par défaut celui que nomme
             `LABKIT_DATA`, sinon le cache de l'utilisateur.
         download: télécharge ce qui manque.
 
@@ -63,7 +64,7 @@ def load_images(name: str, root: str | Path | None = None, download: bool = True
     if name not in _CLASSES:
         hint = did_you_mean(name, _CLASSES)
         raise ValueError(f"jeu d'images {name!r} inconnu.{hint} Au choix : {', '.join(_CLASSES)}.")
-    train, val, test = _digits() if name == "digits" else _torchvision(name, root, download)
+    train, val, test = _digits() if name == "digits" else _idx_files(name, root, download)
     return ImageSplits(name, train, val, test, _CLASSES[name])
 
 
@@ -85,35 +86,54 @@ def _digits() -> tuple[ImageSet, ImageSet, ImageSet]:
     return whole[train], whole[val], whole[test]
 
 
-def _torchvision(name: str, root, download: bool) -> tuple[ImageSet, ImageSet, ImageSet]:
-    raw = raw_folder(name, root)
-    missing = [file for file in FILES if not exists(raw / file)]
-    if missing:
+def _idx_files(name: str, root, download: bool) -> tuple[ImageSet, ImageSet, ImageSet]:
+    if find_files(name, root).missing:
         check_root_exists(root)
         if not download:
-            raise DataError(missing_message(name, raw, f"il y manque {', '.join(missing)}"))
-        download_files(name, raw)
-    check_files(name, root)
-    train, test = _read(raw, "train"), _read(raw, "t10k")
-    if len(train) < _FULL_TRAIN_SIZE:
-        warnings.warn(
-            f"{raw} ne contient qu'un extrait de {name} : {len(train)} images d'entraînement et "
-            f"{len(test)} de test.",
-            stacklevel=3,
-        )
+            raise DataError(missing_message(name, root))
+        download_files(name, root)
+    files = read_files(name, root)
+    train, test = _part(files, "train"), _part(files, "t10k")
+    _warn_if_unusual(name, files, train, test)
     val, test_part = _fixed_order(len(test)).tensor_split(2)
     return train, test[val], test[test_part]
 
 
-def _read(raw: Path, part: str) -> ImageSet:
-    """Lit les deux fichiers d'une part, "train" ou "t10k"."""
-    # Sans passer par la classe de torchvision : elle préfère à raw/, s'il existe, un ancien
-    # dossier processed/ que rien ne vérifie.
-    from torchvision.datasets.mnist import read_image_file, read_label_file
+def _warn_if_unusual(name: str, files: VerifiedFiles, train: ImageSet, test: ImageSet) -> None:
+    if len(train) < _FULL_TRAIN_SIZE:
+        warnings.warn(
+            f"{files.folder} ne contient qu'un extrait de {name} : {len(train)} images "
+            f"d'entraînement et {len(test)} de test.",
+            stacklevel=4,
+        )
+    if not files.are_known:
+        warnings.warn(
+            f"les fichiers de {files.folder} ne sont pas ceux que publient les auteurs de {name} : "
+            "seul votre MD5SUMS les garantit.",
+            stacklevel=4,
+        )
 
+
+def _part(files: VerifiedFiles, part: str) -> ImageSet:
+    """Décode les deux fichiers d'une part, "train" ou "t10k"."""
     try:
-        images = read_image_file(raw / f"{part}-images-idx3-ubyte")
-        labels = read_label_file(raw / f"{part}-labels-idx1-ubyte")
-        return ImageSet(images[:, None], labels)
-    except (ValueError, TypeError, KeyError, AssertionError, RuntimeError) as error:
-        raise DataError(f"{raw}, fichiers {part}-* illisibles : {error}") from error
+        images = _decode_idx(files.contents[f"{part}-images-idx3-ubyte"], dimensions=3)[:, None]
+        labels = _decode_idx(files.contents[f"{part}-labels-idx1-ubyte"], dimensions=1).long()
+        if images.shape[2:] != (_SIDE, _SIDE):
+            raise ValueError(
+                f"images [N, 1, {_SIDE}, {_SIDE}] attendues, reçu {list(images.shape)}. "
+                "Redimensionnez-les d'abord, par exemple avec "
+                "torchvision.transforms.functional.resize."
+            )
+        return ImageSet(images, labels)
+    except (ValueError, struct.error) as error:
+        raise DataError(f"{files.folder}, fichiers {part}-* illisibles : {error}") from error
+
+
+def _decode_idx(content: bytes, dimensions: int) -> Tensor:
+    """Format IDX : 0, 0, 8 (des octets), nombre de dimensions, tailles sur 4 octets, valeurs."""
+    if content[:4] != bytes([0, 0, 8, dimensions]):
+        raise ValueError(f"ce ne sont pas des octets au format IDX à {dimensions} dimension(s).")
+    shape = struct.unpack_from(f">{dimensions}I", content, offset=4)
+    values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
+    return torch.from_numpy(values.reshape(shape).copy())

@@ -13,7 +13,8 @@ import pytest
 import torch
 import torchvision
 
-from labkit.data import files, load_images, sources
+from labkit.data import checksums, load_images, sources
+from labkit.data.files import TORCHVISION_CLASSES
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +52,31 @@ def idx(array: np.ndarray) -> bytes:
     return header + array.astype(np.uint8).tobytes()
 
 
-def make_files(side: int = 28, train: int = 30, test: int = 10) -> dict[str, bytes]:
-    draws = np.random.default_rng(0)
+def make_files(seed: int = 0, side: int = 28, train: int = 30, test: int = 10) -> dict[str, bytes]:
+    draws = np.random.default_rng(seed)
     arrays = (
-        draws.integers(0, 256, (train, side, side)), np.arange(train) % 10,
-        draws.integers(0, 256, (test, side, side)), np.arange(test) % 10,
+        draws.integers(0, 256, (train, side, side)), (np.arange(train) + seed) % 10,
+        draws.integers(0, 256, (test, side, side)), (np.arange(test) + seed) % 10,
     )  # fmt: skip
-    return {name: idx(array) for name, array in zip(files.FILES, arrays, strict=True)}
+    return {name: idx(array) for name, array in zip(checksums.FILES, arrays, strict=True)}
+
+
+@pytest.fixture
+def known_files(monkeypatch):
+    """Fait d'un petit jeu le jeu publié ; un autre contenu pour chaque nom."""
+
+    def publish(name: str) -> dict[str, bytes]:
+        contents = make_files(seed=len(name))
+        _publish(monkeypatch, name, contents)
+        return contents
+
+    return publish
+
+
+def _publish(monkeypatch, name: str, contents: dict[str, bytes]) -> None:
+    sums = {file: checksums.md5(content) for file, content in contents.items()}
+    monkeypatch.setitem(checksums.PUBLISHED, name, sums)
+    monkeypatch.setattr(sources, "_FULL_TRAIN_SIZE", 30)
 
 
 @pytest.fixture
@@ -111,13 +130,11 @@ def point_at(monkeypatch):
 def _point_at(monkeypatch, name: str, contents: dict[str, bytes], address: str) -> dict[str, bytes]:
     """Fait de `address` le seul miroir de `name` ; renvoie les archives à servir."""
     archives = {f"{file}.gz": gzip.compress(content, mtime=0) for file, content in contents.items()}
-    dataset = getattr(torchvision.datasets, files.TORCHVISION_CLASSES[name])
-    resources = [(archive, files.md5(content)) for archive, content in archives.items()]
+    dataset = getattr(torchvision.datasets, TORCHVISION_CLASSES[name])
+    resources = [(archive, checksums.md5(content)) for archive, content in archives.items()]
     monkeypatch.setattr(dataset, "mirrors", [address])
     monkeypatch.setattr(dataset, "resources", resources)
-    sums = {file: files.md5(content) for file, content in contents.items()}
-    monkeypatch.setitem(files.UNPACKED_MD5, name, sums if name == "mnist" else {})
-    monkeypatch.setattr(sources, "_FULL_TRAIN_SIZE", 30)
+    _publish(monkeypatch, name, contents)
     return archives
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+import labkit
 from labkit import data
 from labkit.data import DataError, ImageSet, load_images
-from labkit.data.files import FILES, md5
+from labkit.data.checksums import FILES, md5
 
 ENVIRONMENT_ROOT = os.environ.get("LABKIT_DATA")
 SHARED_ROOT = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -171,3 +172,36 @@ def test_unknown_name_gives_near_names(name, near):
 def test_unknown_name_with_no_near_name_lists_them_all():
     with pytest.raises(ValueError, match="inconnu. Au choix : digits, mnist, fashion_mnist"):
         load_images("zzzz")
+
+
+def test_digits_ignore_the_default_device_and_type(other_defaults):
+    expected = load_images("digits")
+    with other_defaults():
+        found = load_images("digits")
+    assert found.fingerprint() == expected.fingerprint()
+    assert found.test.checksum() == expected.test.checksum()
+    assert found.train.images.device.type == "cpu"
+
+
+def test_digits_never_change_by_a_byte():
+    """Les fiches des références portent cette somme."""
+    assert load_images("digits").fingerprint() == {
+        "name": "digits", "train": 1297,
+        "sha256": "71b7363ed601f0038541c0ecb6593a7b269ab86e54708b7bb36b90503e737a00",
+    }  # fmt: skip
+
+
+def test_files_ignore_the_default_device_and_type(known_files, other_defaults, tmp_path):
+    for file, content in known_files("mnist").items():
+        (tmp_path / file).write_bytes(content)
+    expected = load_images("mnist", root=tmp_path)
+    with other_defaults():
+        found = load_images("mnist", root=tmp_path)
+    for part in ("train", "val", "test"):
+        assert getattr(found, part).checksum() == getattr(expected, part).checksum()
+        assert getattr(found, part).images.device.type == "cpu"
+
+
+@needs_mnist
+def test_the_fingerprint_of_mnist_is_the_one_on_the_cards(mnist):
+    assert mnist.fingerprint() == labkit.list_references()["cvae"]["dataset"]
