@@ -22,7 +22,7 @@ def left_in(raw: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_download_then_offline_reload(name, serve, server, tmp_path):
+def test_download_then_offline_reload(name, serve, server, tmp_path, capsys):
     files = serve(name)
     splits = load_images(name, root=tmp_path)
     assert [len(part) for part in (splits.train, splits.val, splits.test)] == [30, 5, 5]
@@ -30,6 +30,9 @@ def test_download_then_offline_reload(name, serve, server, tmp_path):
     assert splits.train.labels.tolist() == [i % 10 for i in range(30)]
     raw = tmp_path / FOLDERS[name] / "raw"
     assert {file: (raw / file).read_bytes() for file in left_in(raw)} == files
+    shown = capsys.readouterr()
+    assert shown.out == f"Téléchargement de {name} dans {raw}\n"
+    assert shown.err == ""
 
     asked = len(server.requests)
     again = load_images(name, root=tmp_path, download=False)
@@ -49,6 +52,36 @@ def test_only_missing_files_are_put_in_place(serve, tmp_path):
         load_images("fashion_mnist", root=tmp_path)
     assert (raw / FILES[3]).read_bytes() == files[FILES[3]]
     assert (raw / FILES[0]).read_bytes() == damaged
+
+
+def test_archives_at_hand_spare_the_download_of_their_files(serve, server, tmp_path):
+    files = serve("fashion_mnist")
+    raw = tmp_path / "FashionMNIST/raw"
+    raw.mkdir(parents=True)
+    (raw / f"{FILES[0]}.gz").write_bytes(server.files[f"{FILES[0]}.gz"])
+    assert len(load_images("fashion_mnist", root=tmp_path).train) == 30
+    assert left_in(raw) == sorted([f"{FILES[0]}.gz", *FILES[1:]])
+    assert (raw / FILES[1]).read_bytes() == files[FILES[1]]
+
+
+def test_a_failed_download_tells_what_lies_in_the_folder(serve, server, tmp_path):
+    serve("mnist")
+    server.fault = "missing"
+    (tmp_path / "MNIST").mkdir()
+    (tmp_path / "MNIST" / f"{FILES[1]}.gz").write_bytes(server.files[f"{FILES[1]}.gz"])
+    (tmp_path / "MNIST" / "mnist_test.csv").touch()
+    with pytest.raises(DataError) as caught:
+        load_images("mnist", root=tmp_path)
+    assert f"introuvable dans {tmp_path / 'MNIST'} (il y manque {FILES[0]}" in str(caught.value)
+    assert "on y trouve mnist_test.csv" in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows donne à cette erreur un autre code")
+def test_an_empty_folder_in_the_place_of_a_file(serve, tmp_path):
+    serve("mnist")
+    (tmp_path / "MNIST/raw" / FILES[1]).mkdir(parents=True)
+    with pytest.raises(DataError, match="impossible d'écrire dans .*raw"):
+        load_images("mnist", root=tmp_path)
 
 
 def assert_three_ways_out(message: str, folder: str) -> None:

@@ -4,6 +4,7 @@ import builtins
 import errno
 import gzip
 import os
+import re
 import warnings
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,6 @@ from labkit import data
 from labkit.data import DataError, ImageSplits, checksums, load_images, sources
 from labkit.data.checksums import FILES, md5
 from labkit.data.files import TORCHVISION_CLASSES as FOLDERS
-
-SHARED_ROOT = Path(__file__).resolve().parents[3] / "shared" / "data"
-DATA_ROOT = Path(os.environ.get("LABKIT_DATA") or SHARED_ROOT).expanduser().absolute()
 
 
 def flip_last_bit(content: bytes) -> bytes:
@@ -192,15 +190,6 @@ def test_files_whose_names_were_exchanged_are_told(known_files, tmp_path):
     lay_out(tmp_path / "MNIST/raw", contents | {FILES[1]: contents[FILES[3]]})
     with pytest.raises(DataError, match=f"{FILES[1]} contient en fait {FILES[3]}"):
         load_images("mnist", root=tmp_path)
-
-
-@pytest.mark.parametrize("name", FOLDERS)
-def test_the_published_sums_are_those_of_the_whole_sets(name):
-    folder = DATA_ROOT / FOLDERS[name] / "raw"
-    if not all((folder / file).is_file() for file in FILES):
-        pytest.skip(f"{name} absent de {DATA_ROOT}")
-    sums = {file: md5((folder / file).read_bytes()) for file in FILES}
-    assert sums == checksums.PUBLISHED[name]
 
 
 def write_manifest(folder: Path, contents: dict[str, bytes]) -> None:
@@ -384,7 +373,8 @@ def test_manifest_that_cannot_be_read(own_files, monkeypatch, raise_os_error):
 
 def test_a_folder_that_cannot_be_listed(installed, monkeypatch, raise_os_error):
     monkeypatch.setattr(Path, "iterdir", partial(raise_os_error, errno.EACCES))
-    with pytest.raises(DataError, match=f"impossible de lire {installed}.*LABKIT_DATA"):
+    place = re.escape(str(installed))
+    with pytest.raises(DataError, match=f"impossible de lire {place}.*LABKIT_DATA"):
         load_images("fashion_mnist", root=installed.parents[1])
 
 
@@ -410,20 +400,6 @@ def test_an_extract_is_believed_only_under_its_own_name(tmp_path, monkeypatch):
     monkeypatch.setitem(checksums.EXTRACTS, "fashion_mnist", dict.fromkeys(FILES, digest))
     with pytest.raises(DataError, match="ce sont celles de Fashion-MNIST"):
         data.check_files("mnist", tmp_path)
-
-
-@pytest.fixture
-def no_home(monkeypatch):
-    """Une machine où rien ne dit le dossier personnel : ni variable, ni entrée d'utilisateur."""
-    pwd = pytest.importorskip("pwd", reason="Windows garde ailleurs le dossier personnel")
-
-    def unknown_user(_):
-        raise KeyError("getpwuid(): uid not found")
-
-    for variable in ("HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", unknown_user)
-    monkeypatch.setattr(pwd, "getpwnam", unknown_user)
 
 
 @pytest.mark.parametrize("root", [None, "~/donnees", "~personne/donnees"])
