@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -105,7 +106,11 @@ def _data() -> Iterator[Finding]:
 
     train = data.load_images("digits").train
     yield Finding(f"digits : {len(train)} images d'entraînement, livrées avec scikit-learn")
-    yield Finding(f"dossier des données : {data.data_root()}")
+    try:
+        yield Finding(f"dossier des données : {data.data_root()}")
+    except data.DataError as error:
+        yield Finding("aucun dossier des données (profil complet seulement)", str(error))
+        return
     for name in ("mnist", "fashion_mnist"):
         yield _inspect_data(name)
 
@@ -141,13 +146,20 @@ def _references() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    from labkit.data import data_root
-
-    for label, folder in (("dossier courant", Path.cwd()), ("données", data_root())):
+    for label, folder in _used_folders().items():
         existing = next(parent for parent in (folder, *folder.parents) if os.path.exists(parent))
         free = shutil.disk_usage(existing).free
         remedy = "libérez de la place : moins de 2 Go" if free < _COMFORTABLE_DISK else ""
         yield Finding(f"{label} : {free / 1e9:.0f} Go libres", remedy)
+
+
+def _used_folders() -> dict[str, Path]:
+    from labkit.data import DataError, data_root
+
+    folders = {"dossier courant": Path.cwd()}
+    with contextlib.suppress(DataError):  # la section « Données » l'a déjà dit
+        folders["données"] = data_root()
+    return folders
 
 
 _SECTIONS = {

@@ -1,6 +1,7 @@
 """`python -m labkit` : chaque manque est dit avec son remède, et le statut suit."""
 
 import errno
+import gzip
 import importlib
 import importlib.metadata
 import io
@@ -15,6 +16,7 @@ import pytest
 
 from labkit import __main__ as diagnosis
 from labkit import data, references
+from labkit.data import checksums
 
 
 def test_a_healthy_machine_can_run_the_labs(capsys, tmp_path, monkeypatch):
@@ -36,6 +38,29 @@ def test_a_damaged_file_is_named_with_what_to_do(capsys, tmp_path, monkeypatch):
     output = capsys.readouterr().out
     assert "mnist inutilisable" in output
     assert "train-images-idx3-ubyte est tronqué" in output
+
+
+def test_a_machine_without_a_home_folder_can_run_the_labs(capsys, monkeypatch, no_home):
+    monkeypatch.delenv("LABKIT_DATA", raising=False)
+    assert diagnosis.main() == 0
+    output = capsys.readouterr().out
+    assert "! aucun dossier des données (profil complet seulement)" in output
+    assert re.search("→ dossier personnel introuvable.*LABKIT_DATA", output)
+    assert "dossier courant :" in output and "données :" not in output
+    assert "Tous les labs peuvent tourner en profil rapide." in output
+
+
+def test_archives_alone_are_enough(capsys, monkeypatch, tmp_path):
+    contents = {file: file.encode() for file in checksums.FILES}
+    for file, content in contents.items():
+        (tmp_path / f"{file}.gz").write_bytes(gzip.compress(content))
+    sums = {file: checksums.md5(content) for file, content in contents.items()}
+    monkeypatch.setitem(checksums.PUBLISHED, "mnist", sums)
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
+    assert diagnosis.main() == 0
+    output = capsys.readouterr().out
+    assert "✓ mnist : fichiers présents, sommes de contrôle justes" in output
+    assert "! fashion_mnist absent" in output
 
 
 def test_a_package_that_does_not_import_blocks(capsys, monkeypatch):
