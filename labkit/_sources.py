@@ -78,14 +78,6 @@ def computed_defaults(function: types.FunctionType) -> Iterator[tuple[str, Any]]
             yield name, value
 
 
-def _is_literal(expression: ast.expr | None) -> bool:
-    try:
-        ast.literal_eval(expression)
-    except (TypeError, ValueError):
-        return False
-    return expression is not None
-
-
 def read_variables(function: types.FunctionType) -> Iterator[tuple[str, bool, Any, tuple]]:
     """Donne les variables du dehors que lit une fonction ou celles qu'elle définit.
 
@@ -115,7 +107,7 @@ def functions_in(attribute: Any) -> Iterator[types.FunctionType]:
 
 
 def _find_node(code: types.CodeType) -> ast.AST | None:
-    """La définition dans son fichier ou sa cellule, si la ligne et le nom suffisent à la trouver."""
+    """La définition dans son fichier ou sa cellule, si sa ligne et son nom suffisent."""
     linecache.checkcache(code.co_filename)
     source = "".join(linecache.getlines(code.co_filename))
     nodes = _definitions(source).get((code.co_firstlineno, code.co_name), ())
@@ -160,6 +152,14 @@ def _code_sum(code: types.CodeType) -> str:
         return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)
 
     return digest([code.co_code.hex(), code.co_names, [constant(c) for c in code.co_consts]])
+
+
+def _is_literal(expression: ast.expr | None) -> bool:
+    try:
+        ast.literal_eval(expression)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 # --- les variables lues ---------------------------------------------------------------------------
