@@ -31,8 +31,10 @@ from labkit._sources import (
     source_sum,
 )
 
-_CODE, _LAYERS, _CONTENT = "code ", "couches ", "contenu "  # suivis d'une somme
-_LONGEST = 10_000  # caractères d'une valeur gardée telle quelle ; au-delà, sa somme
+# Ce qui précède une somme, et dit de quoi.
+_CODE, _LAYERS, _WEIGHTS, _CONTENT = "code ", "couches ", "poids ", "contenu "
+_KINDS = (_CODE, _LAYERS, _WEIGHTS, _CONTENT)
+_LONGEST = 1_000  # caractères d'une valeur gardée telle quelle ; au-delà, sa somme
 _ABSENT = object()
 
 
@@ -50,7 +52,16 @@ def fingerprint(**parts: object) -> dict:
 
 
 def changes(before: Mapping | None, after: Mapping) -> list[str]:
-    """Dit en français ce qui diffère de l'empreinte `before` à `after` : une phrase par élément."""
+    """Dit en français ce qui diffère d'une empreinte à l'autre, une phrase par élément.
+
+    Args:
+        before: empreinte gardée, ou None si rien n'a été noté.
+        after: empreinte d'aujourd'hui.
+
+    Returns:
+        Une liste vide si elles s'accordent ; sinon « lr : 0,001 → 0,004 », « le code de
+        `make_step` a changé »…
+    """
     if not before:
         return ["ce qui l'a fait n'avait pas été noté"]
     old, new = dict(_leaves(before)), dict(_leaves(after))
@@ -65,6 +76,15 @@ def changes(before: Mapping | None, after: Mapping) -> list[str]:
 def weights_checksum(module: nn.Module) -> str:
     """Somme des poids et des tampons d'un module, noms compris : 16 chiffres hexadécimaux."""
     return digest([(name, _content(value)) for name, value in module.state_dict().items()])
+
+
+def weights_in(value: object) -> dict[str, str]:
+    """Donne la somme des poids de chaque module qu'une fonction emploie : nom -> somme."""
+    walk, found = _Walk(), {}
+    walk.value(value)
+    for module in walk.modules:
+        _add(found, _name(type(module)), _WEIGHTS + weights_checksum(module))
+    return found
 
 
 def code_sums(made_by: Mapping) -> dict[str, str]:
@@ -96,6 +116,7 @@ class _Walk:
 
     def __init__(self):
         self.found: dict[str, Any] = {}
+        self.modules: list[nn.Module] = []
         self.seen: dict[int, Any] = {}  # garde l'objet, pour qu'aucun autre ne prenne son numéro
 
     def value(self, value: Any) -> Any:
@@ -134,7 +155,7 @@ class _Walk:
         if isinstance(value, functools.partial):
             name = self.value(value.func)
             for key, item in (*enumerate(value.args), *value.keywords.items()):
-                self._add(f"{name}({key})", self.value(item))
+                _add(self.found, f"{name}({key})", self.value(item))
             return name
         if isinstance(value, types.MethodType):
             self.value(value.__self__)
@@ -156,7 +177,7 @@ class _Walk:
         if not is_ours(module) or not self._is_new(function):
             return
         name = _name(function)
-        self._add(name, _CODE + source_sum(function))
+        _add(self.found, name, _CODE + source_sum(function))
         for argument, default in computed_defaults(function):
             self._read(f"{name}.{argument}", default)
         for variable, is_captured, value, taken in read_variables(function):
@@ -169,7 +190,7 @@ class _Walk:
             return
         leaf = self.value(value)
         if not (callable(value) and str(leaf).rpartition(".")[2] == label.rpartition(".")[2]):
-            self._add(label, leaf)
+            _add(self.found, label, leaf)
 
     def _class(self, cls: type) -> None:
         if not is_ours(cls.__module__) or not self._is_new(cls):
@@ -179,36 +200,38 @@ class _Walk:
         generated = None
         if dataclasses.is_dataclass(cls):
             generated = "<string>"  # ses méthodes engendrées découlent de ses champs
-            self._add(f"{_name(cls)}.(champs)", [field.name for field in _fields(cls)])
+            _add(self.found, f"{_name(cls)}.(champs)", [field.name for field in _fields(cls)])
         for name, item in vars(cls).items():
             for function in functions_in(item):
                 if function.__code__.co_filename != generated:
                     self._function(function)
             if not name.startswith("__") and isinstance(item, (int, float, str, Sequence, Mapping)):
-                self._add(f"{_name(cls)}.{name}", self.value(item))
+                _add(self.found, f"{_name(cls)}.{name}", self.value(item))
 
     def _module(self, module: nn.Module) -> None:
         if not self._is_new(module):
             return
+        self.modules.append(module)
         for part in module.modules():
             self._class(type(part))
             for item in vars(part).values():  # une méthode remplacée sur ce seul objet
                 for function in functions_in(item):
                     self._function(function)
-        self._add(_name(type(module)), _LAYERS + digest(_structure(module)))
+        _add(self.found, _name(type(module)), _LAYERS + digest(_structure(module)))
 
     def _is_new(self, value: Any) -> bool:
         is_new = id(value) not in self.seen
         self.seen[id(value)] = value
         return is_new
 
-    def _add(self, name: str, leaf: Any) -> None:
-        """Deux choses de même nom, comme deux lambda, gardent chacune leur valeur."""
-        number, free = 1, name
-        while self.found.get(free, leaf) != leaf:
-            number += 1
-            free = f"{name} ({number})"
-        self.found[free] = leaf
+
+def _add(found: dict[str, Any], name: str, leaf: Any) -> None:
+    """Deux choses de même nom, comme deux lambda, gardent chacune leur valeur."""
+    number, free = 1, name
+    while found.get(free, leaf) != leaf:
+        number += 1
+        free = f"{name} ({number})"
+    found[free] = leaf
 
 
 def _structure(module: nn.Module) -> list:
@@ -316,12 +339,13 @@ def _phrase(path: tuple[str, ...], old: Any, new: Any) -> str:
     return {
         _CODE: f"le code de `{code_name}` a changé",
         _LAYERS: f"les couches de `{code_name}` ont changé",
+        _WEIGHTS: f"les poids de `{code_name}` ont changé",
         _CONTENT: f"le contenu de {name} a changé",
     }[kinds.pop()]
 
 
 def _kind(leaf: Any) -> str:
-    return next((kind for kind in (_CODE, _LAYERS, _CONTENT) if str(leaf).startswith(kind)), "")
+    return next((kind for kind in _KINDS if str(leaf).startswith(kind)), "")
 
 
 def _in_french(value: Any) -> str:
