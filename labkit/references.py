@@ -1,29 +1,34 @@
 """Les références : de petits modèles déjà entraînés, que les labs lents chargent.
 
 Chacune est un fichier de poids (safetensors) et une fiche JSON qui dit d'où elle vient : lab,
-commit, graine, données et leur somme, époques, machine, durée, mesures. Elles sont enregistrées
-par le lab lui-même, en profil `complet`, et installées dans le paquet par `make references`.
+commit, graine, données et leur somme, époques, machine, durée, mesures, et l'empreinte de ce qui
+l'a faite. Elles sont enregistrées par le lab lui-même, en profil `complet`, et installées dans le
+paquet par `make references`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from labkit._names import did_you_mean
-from labkit.data import ImageSplits
+from labkit.files import write_atomically
 from labkit.training import History
 
 _INSTALLED = Path(__file__).parent / "reference"
 _SAVED = Path("sorties") / "references"
 _MAX_BYTES = 25_000_000
+RUN_VARIABLE = "LABKIT_RUN"  # l'exécution du lab, que `make references` nomme et que la fiche garde
 
 
 class ReferenceModelError(RuntimeError):
@@ -42,14 +47,12 @@ def list_references() -> dict[str, dict]:
 def load_reference(name: str) -> nn.Module:
     """Charge un modèle déjà entraîné, après avoir vérifié la somme de contrôle de ses poids.
 
-    Args:
-        name: l'un des noms de `list_references()`.
-
     Returns:
-        Le modèle, en mode évaluation, sur le processeur.
+        Le modèle en mode évaluation, sur le processeur et en float32, quels que soient l'appareil
+        et le type par défaut de `torch`.
 
     Raises:
-        ValueError: référence inconnue.
+        ValueError: référence inconnue ; le message donne `list_references()`.
         ReferenceModelError: fiche illisible, ou poids absents ou abîmés.
     """
     from safetensors.torch import load
@@ -62,9 +65,33 @@ def load_reference(name: str) -> nn.Module:
             f"les poids de {name!r} ({path}) sont absents ou abîmés. Réinstallez labkit, ou "
             "reconstruisez la référence par make references."
         )
-    model = _build(card["architecture"])
-    model.load_state_dict(load(content))  # float16 sur le disque, float32 dans le modèle
+    with _plain_defaults():
+        model = build(card["architecture"])
+        model.load_state_dict(load(content))  # float16 sur le disque, float32 dans le modèle
     return model.eval()
+
+
+def build(architecture: Mapping) -> nn.Module:
+    """Construit un modèle neuf d'après son architecture, celle que portent les fiches.
+
+    `{"class": "labkit.models.AutoEncoder", "latent_dim": 2}` : la classe par son chemin complet
+    dans labkit, puis ses arguments ; un argument qui est un modèle s'écrit de la même façon.
+
+    Raises:
+        ValueError: classe absente, inconnue ou sans chemin complet, arguments qu'elle refuse.
+    """
+    arguments = {
+        key: build(value) if isinstance(value, Mapping) and "class" in value else value
+        for key, value in architecture.items()
+        if key != "class"
+    }
+    make = _find_class(architecture.get("class"))
+    try:
+        return make(**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"{architecture['class']} refuse les arguments {sorted(arguments)} ({error})."
+        ) from error
 
 
 def save_reference(
@@ -73,35 +100,39 @@ def save_reference(
     architecture: Mapping,
     *,
     lab: str,
-    data: ImageSplits,
+    data,
     seed: int,
     history: History,
     metrics: Mapping[str, float],
+    made_by: Mapping | None = None,
 ) -> dict:
     """Enregistre un modèle entraîné et sa fiche de provenance dans `sorties/references`.
 
-    Les poids y sont en float16, pour que le paquet reste léger.
+    Les poids y sont en float16, pour que le paquet reste léger. Un arrêt entre les deux fichiers
+    se voit : la fiche porte la somme des poids, que `load_reference` vérifie.
 
     Args:
         name: nom de la référence.
         model: modèle entraîné.
-        architecture: de quoi le reconstruire : `{"class": "AutoEncoder", "latent_dim": 2}` ; un
-            argument qui est lui-même un modèle s'écrit de la même façon.
-        lab: nom du notebook qui l'a entraîné.
-        data: jeu d'images d'entraînement.
+        architecture: de quoi le reconstruire, comme pour `build`.
+        lab: nom du notebook qui l'a entraîné, `02_autoencoder`.
+        data: données d'entraînement, décrites par leur méthode `fingerprint()`.
         seed: graine de l'expérience.
-        history: ce que `fit` a renvoyé.
+        history: ce que `fit` a renvoyé ; l'empreinte de l'entraînement passe sur la fiche.
         metrics: mesures finales, nom -> valeur.
+        made_by: ce qu'il faut y ajouter, comme le renvoie `fingerprints.fingerprint`.
 
     Returns:
         La fiche de provenance.
 
     Raises:
-        ReferenceModelError: l'architecture ne reconstruit pas ce modèle, ou les poids dépassent 25
-            Mo.
+        ReferenceModelError: entraînement interrompu, architecture qui ne reconstruit pas ce
+            modèle, ou poids au-delà de 25 Mo.
+        FileError: disque plein, ou dossier où l'on ne peut pas écrire.
     """
     from safetensors.torch import save
 
+    _check_finished(name, history)
     _check_architecture(architecture, model)
     content = save({key: _compact(value) for key, value in model.state_dict().items()})
     if len(content) > _MAX_BYTES:
@@ -109,44 +140,56 @@ def save_reference(
         raise ReferenceModelError(f"{name} pèse {size}, au-delà des 25 Mo permis.")
     card = {
         "architecture": dict(architecture),
-        **_provenance(lab, data, seed),
+        **provenance(lab, data, seed),
+        "made_by": {**(getattr(history, "made_by", None) or {}), **(made_by or {})},
         "epochs": len(history.seconds),
         "seconds": round(sum(history.seconds), 1),
         "metrics": {key: round(value, 5) for key, value in metrics.items()},
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    _SAVED.mkdir(parents=True, exist_ok=True)
-    path = _SAVED / f"{name}.safetensors"
-    path.write_bytes(content)
-    _write_json(path.with_suffix(".json"), card)
+    text = _to_json(name, card)
+    write_atomically(_SAVED / f"{name}.safetensors", content)
+    write_atomically(_SAVED / f"{name}.json", text)
     return card
 
 
 def save_results(
-    name: str, rows: Sequence[Mapping], *, lab: str, data: ImageSplits, seed: int
+    name: str,
+    rows: Sequence[Mapping],
+    *,
+    lab: str,
+    data,
+    seed: int,
+    made_by: Mapping | None = None,
 ) -> dict:
     """Enregistre le tableau d'une étude et sa provenance dans `sorties/references/results`.
 
     Args:
         name: nom du tableau.
-        rows: ses lignes, colonne -> valeur.
+        rows: ses lignes, colonne -> nombre ou texte.
         lab: nom du notebook qui l'a calculé.
-        data: jeu d'images employé.
+        data: données employées, décrites par leur méthode `fingerprint()`.
         seed: graine de l'expérience.
+        made_by: empreinte de ce qui l'a calculé.
 
     Returns:
         La fiche : provenance, et le tableau sous la clé `rows`.
+
+    Raises:
+        ReferenceModelError: une valeur n'est ni un nombre, ni un texte, ni une liste.
+        FileError: disque plein, ou dossier où l'on ne peut pas écrire.
     """
-    card = {**_provenance(lab, data, seed), "rows": [dict(row) for row in rows]}
-    _write_json(_SAVED / "results" / f"{name}.json", card)
+    card = {
+        **provenance(lab, data, seed),
+        "made_by": dict(made_by or {}),
+        "rows": [dict(row) for row in rows],
+    }
+    write_atomically(_SAVED / "results" / f"{name}.json", _to_json(name, card))
     return card
 
 
 def load_results(name: str) -> dict:
     """Relit le tableau d'une étude livrée avec labkit.
-
-    Args:
-        name: nom donné à `save_results`.
 
     Returns:
         La fiche : provenance, et le tableau sous la clé `rows`.
@@ -161,19 +204,41 @@ def load_results(name: str) -> dict:
     return _read_json(known[name])
 
 
-def _provenance(lab: str, data: ImageSplits, seed: int) -> dict:
+def provenance(lab: str, data, seed: int) -> dict:
+    """Dit d'où vient un résultat : lab, commit, graine, données et leur somme, machine.
+
+    Args:
+        lab: nom du notebook.
+        data: données employées, décrites par leur méthode `fingerprint()`.
+        seed: graine de l'expérience.
+    """
+    run = os.environ.get(RUN_VARIABLE)
     return {
         "lab": lab,
         "commit": _commit(),
+        **({"run": run} if run else {}),
         "seed": seed,
-        "dataset": {"name": data.name, "train": len(data.train), "sha256": _checksum(data)},
+        "dataset": _describe(data),
         "machine": _machine(),
     }
 
 
-def _write_json(path: Path, card: Mapping) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def _describe(data) -> dict:
+    if hasattr(data, "fingerprint"):
+        return data.fingerprint()
+    digest = hashlib.sha256(data.train.images.numpy())
+    digest.update(data.train.labels.numpy())
+    return {"name": data.name, "train": len(data.train), "sha256": digest.hexdigest()}
+
+
+def _to_json(name: str, card: Mapping) -> bytes:
+    try:
+        return (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+    except TypeError as error:
+        raise ReferenceModelError(
+            f"{name} contient une valeur qui n'est ni un nombre, ni un texte, ni une liste "
+            f"({error}). Convertissez-la d'abord, par exemple par `.item()` ou `.tolist()`."
+        ) from error
 
 
 def _read_json(path: Path) -> dict:
@@ -200,15 +265,32 @@ def _find_card(name: str) -> dict:
     )
 
 
-def _build(architecture: Mapping) -> nn.Module:
-    from labkit import models
+def _find_class(path: object) -> type[nn.Module]:
+    module, _, name = str(path).rpartition(".")
+    if not module.startswith("labkit."):
+        raise ValueError(
+            f'"class" attend un chemin complet, "labkit.models.AutoEncoder", reçu {path!r}.'
+        )
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        found = None
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return found
+    known = [f"labkit.models.{name}" for name in importlib.import_module("labkit.models").__all__]
+    raise ValueError(f"classe {path!r} inconnue.{did_you_mean(path, known)}")
 
-    arguments = {
-        key: _build(value) if isinstance(value, Mapping) else value
-        for key, value in architecture.items()
-        if key != "class"
-    }
-    return getattr(models, architecture["class"])(**arguments)
+
+@contextmanager
+def _plain_defaults() -> Iterator[None]:
+    """Le processeur et float32, quoi que l'utilisateur ait choisi par défaut."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 def _compact(value: Tensor) -> Tensor:
@@ -217,19 +299,22 @@ def _compact(value: Tensor) -> Tensor:
     return value.half() if value.is_floating_point() else value
 
 
+def _check_finished(name: str, history: History) -> None:
+    if history.interrupted_at is not None:
+        epoch, step = history.interrupted_at
+        raise ReferenceModelError(
+            f"{name} n'est pas enregistré : son entraînement a été interrompu à l'époque {epoch}, "
+            f"lot {step}. Relancez la cellule qui l'entraîne jusqu'au bout."
+        )
+
+
 def _check_architecture(architecture: Mapping, model: nn.Module) -> None:
     def shapes(module: nn.Module) -> dict:
         return {key: value.shape for key, value in module.state_dict().items()}
 
-    rebuilt = _build(architecture)
+    rebuilt = build(architecture)
     if type(rebuilt) is not type(model) or shapes(rebuilt) != shapes(model):
         raise ReferenceModelError(f"{dict(architecture)} ne reconstruit pas le modèle donné.")
-
-
-def _checksum(data: ImageSplits) -> str:
-    digest = hashlib.sha256(data.train.images.numpy())
-    digest.update(data.train.labels.numpy())
-    return digest.hexdigest()
 
 
 def _commit() -> str:
@@ -241,8 +326,6 @@ def _commit() -> str:
 
 
 def _machine() -> dict:
-    import torch
-
     return {
         "processor": getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name")
         or platform.machine(),

@@ -1,5 +1,6 @@
 """Les références : ce qui est enregistré se relit à l'identique, et rien d'abîmé n'est chargé."""
 
+import errno
 import hashlib
 import json
 
@@ -8,10 +9,11 @@ import torch
 
 from labkit import references
 from labkit.data import ImageSet, ImageSplits
-from labkit.models import AutoEncoder
+from labkit.files import FileError
+from labkit.models import VAE, AutoEncoder
 from labkit.training import History
 
-ARCHITECTURE = {"class": "AutoEncoder", "latent_dim": 3}
+ARCHITECTURE = {"class": "labkit.models.AutoEncoder", "latent_dim": 3}
 
 
 @pytest.fixture
@@ -87,18 +89,124 @@ def test_a_damaged_card_is_named_and_spares_the_others(saved, tmp_path):
 def test_an_architecture_that_does_not_rebuild_the_model_is_refused(saved, data):
     with pytest.raises(references.ReferenceModelError, match="ne reconstruit pas"):
         references.save_reference(
-            "faux", AutoEncoder(3), {"class": "AutoEncoder", "latent_dim": 4}, lab="02",
+            "faux", AutoEncoder(3), ARCHITECTURE | {"latent_dim": 4}, lab="02",
             data=data, seed=0, history=History(), metrics={},
         )  # fmt: skip
+
+
+def save(name, data, **changes):
+    options = {"lab": "02", "data": data, "seed": 0, "history": History(), "metrics": {}} | changes
+    return references.save_reference(name, AutoEncoder(3), ARCHITECTURE, **options)
+
+
+def test_an_interrupted_training_is_never_saved(saved, data, tmp_path):
+    history = History({"loss": [0.3, 0.25]}, [1.5, 0.5], interrupted_at=(2, 7))
+    with pytest.raises(references.ReferenceModelError, match="interrompu à l'époque 2, lot 7"):
+        save("partiel", data, history=history)
+    assert not list((tmp_path / "sorties").rglob("partiel*"))
+
+
+def test_the_card_carries_what_made_the_model(saved, data):
+    history = History()
+    history.made_by = {"lr": 0.001}
+    card = save("fait", data, history=history, made_by={"code": {"train": "code 12"}})
+    assert card["made_by"] == {"lr": 0.001, "code": {"train": "code 12"}}
+    assert saved[1]["made_by"] == {} and "run" not in card
+
+
+def test_the_card_names_the_execution_that_saved_it(saved, data, monkeypatch):
+    monkeypatch.setenv(references.RUN_VARIABLE, "a1b2")
+    assert save("fait", data)["run"] == "a1b2"
+
+
+def test_any_data_that_tells_its_fingerprint_will_do(saved):
+    class Points:
+        def fingerprint(self):
+            return {"name": "deux lunes", "points": 300, "sha256": "ab"}
+
+    assert save("points", Points())["dataset"] == {
+        "name": "deux lunes", "points": 300, "sha256": "ab",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("failing", ["safetensors", "json"])
+def test_a_full_disk_leaves_no_half_reference(saved, data, monkeypatch, failing, tmp_path):
+    folder = tmp_path / "sorties" / "references"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    replace = references.write_atomically
+
+    def write(path, content):
+        if path.suffix == f".{failing}":
+            raise FileError("disque plein") from OSError(errno.ENOSPC, "plein")
+        replace(path, content)
+
+    monkeypatch.setattr(references, "write_atomically", write)
+    with pytest.raises(FileError, match="disque plein"):
+        save("essai", data)
+    if failing == "safetensors":  # rien n'a été écrit
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    else:  # la fiche d'avant refuse les poids neufs, qui ne sont pas les siens
+        with pytest.raises(references.ReferenceModelError, match="absents ou abîmés"):
+            references.load_reference("essai")
+
+
+def test_a_folder_that_cannot_be_written_is_named(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sorties").write_text("un fichier de ce nom", encoding="utf-8")
+    with pytest.raises(FileError, match="impossible d'écrire .*essai"):
+        save("essai", data)
+    with pytest.raises(FileError, match="impossible d'écrire .*table"):
+        references.save_results("table", [], lab="02", data=data, seed=0)
+
+
+def test_defaults_of_torch_do_not_reach_a_reference(saved):
+    wanted = references.load_reference("essai").state_dict()
+    torch.set_default_device("meta")
+    torch.set_default_dtype(torch.float64)
+    try:
+        loaded = references.load_reference("essai").state_dict()
+        assert torch.get_default_dtype() == torch.float64
+        assert torch.empty(1).device.type == "meta"
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+    for name, value in wanted.items():
+        assert loaded[name].dtype == value.dtype and torch.equal(loaded[name], value)
+
+
+def test_build_makes_a_new_model_from_what_a_card_says():
+    part = {"latent_dim": 4, "hidden_dims": [32, 16]}
+    model = references.build(
+        {
+            "class": "labkit.models.VAE",
+            "encoder": {"class": "labkit.models.DenseEncoder", **part},
+            "decoder": {"class": "labkit.models.vae.DenseDecoder", **part},
+        }
+    )
+    assert type(model) is VAE and model.decode(torch.zeros(2, 4)).shape == (2, 784)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ({"latent_dim": 2}, "chemin complet.*reçu None"),
+        ({"class": "AutoEncoder"}, "chemin complet.*reçu 'AutoEncoder'"),
+        ({"class": "os.system", "command": "true"}, "chemin complet.*reçu 'os.system'"),
+        ({"class": "labkit.models.Autoencoder"}, "Vouliez-vous dire 'labkit.models.AutoEncoder'"),
+        ({"class": "labkit.models.vae_loss"}, "inconnue"),
+        ({"class": "labkit.nowhere.AutoEncoder"}, "inconnue"),
+        ({"class": "labkit.models.AutoEncoder", "latent": 2}, r"refuse les arguments \['latent'\]"),
+    ],
+)
+def test_build_refuses_what_it_cannot_find(architecture, message):
+    with pytest.raises(ValueError, match=message):
+        references.build(architecture)
 
 
 def test_weights_above_the_limit_are_refused(saved, data, monkeypatch):
     monkeypatch.setattr(references, "_MAX_BYTES", 1000)
     with pytest.raises(references.ReferenceModelError, match="au-delà"):
-        references.save_reference(
-            "gros", AutoEncoder(3), ARCHITECTURE, lab="02", data=data, seed=0,
-            history=History(), metrics={},
-        )  # fmt: skip
+        save("gros", data)
 
 
 @pytest.mark.parametrize("name", references.list_references())
@@ -127,3 +235,9 @@ def test_a_study_comes_back_with_its_provenance(saved, data):
     assert "etude" not in references.list_references()
     with pytest.raises(ValueError, match="Au choix : etude"):
         references.load_results("autre")
+
+
+def test_a_table_with_a_tensor_is_refused_before_anything_is_written(saved, data, tmp_path):
+    with pytest.raises(references.ReferenceModelError, match=r"ni un nombre.*\.item"):
+        references.save_results("tenseur", [{"loss": torch.ones(1)}], lab="03", data=data, seed=0)
+    assert not list((tmp_path / "sorties").rglob("tenseur*"))
