@@ -46,6 +46,17 @@ def _check_projectable(z: np.ndarray) -> None:
             f"{len(z)} code de dimension {z.shape[1]} : la projection par t-SNE en demande au "
             "moins deux."
         )
+    largest = np.abs(z).max()
+    if largest > 1e15:  # les carrés des distances ne tiendraient pas en float32
+        raise ValueError(
+            f"`z` : des codes atteignent {largest:.0e} : l'entraînement a-t-il divergé ?"
+        )
+    # Un écart de l'ordre des arrondis ne dessinerait que du bruit ; nul, il arrête le processus.
+    if np.ptp(z, axis=0).max() <= max(1e-6 * largest, 1e-12):
+        raise ValueError(
+            f"`z` : les {len(z)} codes sont égaux, aux arrondis près : aucun voisinage à dessiner. "
+            "L'encodeur s'est-il effondré ? Regardez la KL de chaque dimension."
+        )
 
 
 def _project(z: np.ndarray) -> tuple[np.ndarray, str]:
@@ -78,7 +89,7 @@ def latent_scatter(
 
     Raises:
         ValueError: z n'est pas [N, D] ou n'est pas fini, pas autant de classes que de codes, classe
-            sans nom ; au-delà de deux dimensions, un seul code.
+            sans nom ; au-delà de deux dimensions, un seul code, ou des codes tous égaux.
     """
     z, labels = as_array(z), as_array(labels).astype(int)
     _check_codes_and_classes(z, labels, classes)

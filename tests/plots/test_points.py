@@ -108,6 +108,37 @@ def test_decision_boundary_counts_mistakes():
     assert figure.alt.endswith("exemples bien classés : 2 sur 4.")
 
 
+EQUAL = [
+    np.zeros((50, 5), np.float32),
+    np.ones((50, 5)),
+    1 + 1e-8 * np.random.default_rng(0).normal(size=(50, 5)),  # égaux en float32
+    1e-25 * np.random.default_rng(0).normal(size=(50, 5)),  # leurs carrés sont nuls en float32
+    torch.full((2, 3), 0.1),
+]
+
+
+@pytest.mark.parametrize("z", EQUAL)
+def test_equal_codes_are_refused_rather_than_projected(z):
+    """Un VAE effondré : la projection arrêterait le processus."""
+    with pytest.raises(ValueError, match=f"les {len(z)} codes sont égaux.*effondré"):
+        plots.latent_scatter(z, [0] * len(z))
+
+
+def test_equal_codes_of_the_plane_are_drawn():
+    figure = plots.latent_scatter(np.ones((50, 2)), [0] * 50)
+    assert (figure.axes[0].collections[0].get_offsets() == 1).all()
+
+
+@pytest.mark.parametrize("z", [
+    1e-6 * np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32),
+    np.repeat(np.eye(5)[:2], 10, axis=0),
+    np.eye(20)[:, :5],
+], ids=["minuscules", "deux points", "presque tous égaux"])  # fmt: skip
+def test_codes_that_differ_are_projected(z):
+    figure = plots.latent_scatter(z, [0] * len(z))
+    assert np.isfinite(np.asarray(figure.axes[0].collections[0].get_offsets())).all()
+
+
 @pytest.mark.parametrize(("draw", "message"), [
     (lambda: plots.latent_scatter(np.zeros((4, 2)), np.zeros(3)), r"\[4, 2\] et \[3\]"),
     (lambda: plots.latent_scatter(np.zeros(4), np.zeros(4)), r"\[4\] et \[4\]"),
@@ -115,6 +146,7 @@ def test_decision_boundary_counts_mistakes():
     (lambda: plots.latent_scatter(Z, -LABELS, classes=["a", "b"]), "classe -1 sans nom"),
     (lambda: plots.latent_scatter(Z * np.nan, LABELS), "infinis ou NaN"),
     (lambda: plots.latent_scatter(np.zeros((1, 3)), [0]), "t-SNE en demande au moins deux"),
+    (lambda: plots.latent_scatter(1e20 * np.eye(4), [0] * 4), "atteignent 1e.20"),
     (lambda: plots.latent_manifold(lambda z: z, (0, 1), (0, 1), size=1), "moins 2, reçu 1"),
     (
         lambda: plots.latent_manifold(lambda z: -torch.ones(len(z), 4), (0, 1), (0, 1)),
