@@ -27,10 +27,16 @@ _PUBLIC = {
     "save_reference": "references",
     "save_results": "references",
     "run_study": "studies",
+    "Table": "tables",
+    "count_parameters": "tables",
+    "number": "tables",
+    "over_seeds": "tables",
+    "percent": "tables",
+    "spread": "tables",
 }
 _MODULES = (
     "data", "exercises", "metrics", "models", "perceptron", "plots", "references", "studies",
-    "training",
+    "tables", "training",
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]
