@@ -3,7 +3,9 @@
 from labkit.models.autoencoder import AutoEncoder, autoencoder_loss
 from labkit.models.classifier import Classifier, classifier_step
 from labkit.models.cvae import ConvCVAE
-from labkit.models.diffusion import DDPM, UNet, cosine_betas, linear_betas, time_embedding
+from labkit.models.diffusion import DDPM, cosine_betas, linear_betas
+from labkit.models.samplers import autoguidance, class_guidance, prediction
+from labkit.models.unet import UNet, UNetBlock, time_embedding
 from labkit.models.vae import (
     VAE,
     ConvDecoder,
@@ -29,13 +31,17 @@ __all__ = [
     "DenseDecoder",
     "DenseEncoder",
     "UNet",
+    "UNetBlock",
     "active_units",
     "autoencoder_loss",
+    "autoguidance",
+    "class_guidance",
     "classifier_step",
     "cosine_betas",
     "gaussian_kl",
     "importance_weighted_bound",
     "linear_betas",
+    "prediction",
     "reparameterize",
     "time_embedding",
     "vae_loss",
