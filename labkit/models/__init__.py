@@ -1,6 +1,7 @@
 """Les modèles du cours : un fichier par famille, à lire à côté de son lab."""
 
 from labkit.models.autoencoder import AutoEncoder, autoencoder_loss
+from labkit.models.bounds import active_units, evaluate, importance_weighted_bound
 from labkit.models.classifier import Classifier, classifier_step
 from labkit.models.cvae import ConvCVAE
 from labkit.models.diffusion import DDPM, cosine_betas, linear_betas
@@ -12,12 +13,11 @@ from labkit.models.vae import (
     ConvEncoder,
     DenseDecoder,
     DenseEncoder,
-    active_units,
     gaussian_kl,
-    importance_weighted_bound,
     reparameterize,
     vae_loss,
     vae_loss_from_logits,
+    vae_step,
 )
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "class_guidance",
     "classifier_step",
     "cosine_betas",
+    "evaluate",
     "gaussian_kl",
     "importance_weighted_bound",
     "linear_betas",
@@ -46,4 +47,5 @@ __all__ = [
     "time_embedding",
     "vae_loss",
     "vae_loss_from_logits",
+    "vae_step",
 ]

@@ -37,9 +37,8 @@ def check_dtype(module: nn.Module, x: Tensor, name: str = "images") -> Tensor:
     expected = next((p.dtype for p in module.parameters()), x.dtype)
     if x.dtype != expected and not torch.is_autocast_enabled(x.device.type):
         raise ValueError(
-            f"{name} en {x.dtype} pour un modèle en {expected}. Remettez "
-            "torch.set_default_dtype(torch.float32) avant de créer le modèle, ou convertissez : "
-            f"model.to({x.dtype})."
+            f"{name} en {x.dtype} pour un modèle en {expected}. Convertissez par .to({expected}) ; "
+            "si torch.set_default_dtype a servi, remettez torch.float32 avant de créer le modèle."
         )
     return x
 
