@@ -182,7 +182,7 @@ class DDPM(nn.Module):
         Raises:
             ValueError: instants hors du programme, échelle négative ou sans classes.
         """
-        return self._predict(len(x), labels, guidance)(x, self._times(t, x))
+        return self._predictor(len(x), labels, guidance)(x, self._times(t, x))
 
     def reverse_process(
         self, x: Tensor, t: Tensor | int, *, predict: Predict | None = None
@@ -259,7 +259,7 @@ class DDPM(nn.Module):
         Raises:
             ValueError: aucune image, classes impossibles, échelle négative ou sans classes.
         """
-        predict = self._predict(num_samples, labels, guidance, predict)
+        predict = self._predictor(num_samples, labels, guidance, predict)
         start = self.starting_noise(num_samples, image_size)
         return _last_image(self.ancestral_steps(start, predict=predict))
 
@@ -275,7 +275,7 @@ class DDPM(nn.Module):
         predict: Predict | None = None,
     ) -> Tensor:
         """Tire des images en `steps` grands pas ; voir `ddim_steps`, et `sample` pour le reste."""
-        predict = self._predict(num_samples, labels, guidance, predict)
+        predict = self._predictor(num_samples, labels, guidance, predict)
         start = self.starting_noise(num_samples, image_size)
         return _last_image(self.ddim_steps(start, steps, eta, predict=predict))
 
@@ -294,7 +294,7 @@ class DDPM(nn.Module):
 
     # --- vérifications ----------------------------------------------------------------------------
 
-    def _predict(
+    def _predictor(
         self,
         count: int,
         labels: Labels | None,
