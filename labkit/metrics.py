@@ -1,18 +1,39 @@
 """Ce que valent des images tirées, d'après un classifieur entraîné sur de vraies images.
 
-Un classifieur est ici un module x [B, 1, 28, 28] dans [0, 1] -> logits [B, classes], comme
-`labkit.models.Classifier`. Toutes les mesures se font en mode évaluation, par blocs.
+Un classifieur est ici un module images -> logits [B, classes], comme `labkit.models.Classifier`.
+Les images sont dans [0, 1], [N, C, H, W] de toute taille qu'il accepte ; [N, 784] se lit comme
+[N, 1, 28, 28]. Des points [N, D] lui sont donnés tels quels, sans borne. Toutes les mesures se
+font en mode évaluation, par blocs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from labkit.models.modes import evaluating
+
 _BLOCK = 1000  # images passées ensemble dans le réseau
+_SIDE = 28  # côté des images du cours, quand elles arrivent à plat
+
+
+def judge_samples(classifier: nn.Module, images: Tensor, real: Tensor) -> dict:
+    """Juge des images tirées : celles que l'on reconnaît, et leur distance à de vraies images.
+
+    Args:
+        classifier: module images -> logits [B, classes], dont `features` donne x -> [B, F].
+        images: images tirées, dans [0, 1], N au moins 2.
+        real: vraies images, de même ; en prendre autant que de tirages, pour comparer des FID.
+
+    Returns:
+        Ce que donne `recognition`, et `fid`.
+
+    Raises:
+        ValueError: comme `recognition` et `fid`.
+    """
+    return {**recognition(classifier, images), "fid": fid(classifier, real, images)}
 
 
 def recognition(classifier: nn.Module, images: Tensor, threshold: float = 0.9) -> dict:
@@ -21,8 +42,8 @@ def recognition(classifier: nn.Module, images: Tensor, threshold: float = 0.9) -
     Une image est reconnue si la probabilité de sa classe la plus probable dépasse `threshold`.
 
     Args:
-        classifier: module x -> logits [B, classes].
-        images: images dans [0, 1], [N, 1, 28, 28] ou [N, 784].
+        classifier: module images -> logits [B, classes].
+        images: images tirées, dans [0, 1].
         threshold: seuil de confiance, entre 0 et 1.
 
     Returns:
@@ -31,8 +52,13 @@ def recognition(classifier: nn.Module, images: Tensor, threshold: float = 0.9) -
         nombre d'images reconnues de chaque classe.
 
     Raises:
-        ValueError: aucune image, ou images hors de [0, 1].
+        ValueError: aucune image, images hors de [0, 1], seuil qui n'est pas une probabilité.
     """
+    if not 0 <= threshold <= 1:
+        advice = f" ; pour {threshold:g} %, écrivez {threshold / 100:g}" if threshold > 1 else ""
+        raise ValueError(
+            f"threshold : une probabilité entre 0 et 1 attendue, reçu {threshold}{advice}."
+        )
     probabilities = _outputs(classifier, classifier, images).softmax(dim=1)  # [N, classes]
     confidence, predicted = probabilities.max(dim=1)
     sure = confidence > threshold
@@ -46,19 +72,10 @@ def recognition(classifier: nn.Module, images: Tensor, threshold: float = 0.9) -
 
 
 def accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Mesure la part d'images bien classées.
-
-    Args:
-        classifier: module x -> logits [B, classes].
-        images: images dans [0, 1], [N, 1, 28, 28] ou [N, 784].
-        labels: classes int64 [N].
-
-    Returns:
-        Une part entre 0 et 1.
+    """Mesure la part, entre 0 et 1, d'images [N, …] bien classées, de classes int64 [N].
 
     Raises:
-        ValueError: aucune image, pas une classe par image, classe inconnue du classifieur, images
-            hors de [0, 1].
+        ValueError: comme `conditional_accuracy`.
     """
     return conditional_accuracy(classifier, images, labels)["accuracy"]
 
@@ -69,8 +86,8 @@ def conditional_accuracy(
     """Mesure si des images tirées sont de la classe demandée.
 
     Args:
-        classifier: module x -> logits [B, classes], entraîné sur de vraies images.
-        images: images tirées, dans [0, 1], [N, 1, 28, 28] ou [N, 784].
+        classifier: module images -> logits [B, classes], entraîné sur de vraies images.
+        images: images tirées, dans [0, 1].
         labels: classes demandées, int64 [N].
 
     Returns:
@@ -78,13 +95,10 @@ def conditional_accuracy(
         classe, NaN pour celles que personne n'a demandées.
 
     Raises:
-        ValueError: aucune image, pas une classe par image, classe inconnue du classifieur, images
-            hors de [0, 1].
+        ValueError: aucune image, images hors de [0, 1], pas une classe entière par image, classe
+            inconnue du classifieur.
     """
-    if labels.shape != images.shape[:1]:
-        raise ValueError(
-            f"une classe par image attendue, reçu {list(labels.shape)} pour {len(images)} images."
-        )
+    _check_labels(labels, images)
     logits = _outputs(classifier, classifier, images)  # [N, classes]
     labels, num_classes = labels.to(logits.device), logits.shape[1]
     if labels.min() < 0 or labels.max() >= num_classes:
@@ -98,6 +112,26 @@ def conditional_accuracy(
     return {"accuracy": right.float().mean().item(), "per_class": (found / asked).tolist()}
 
 
+def diversity(images: Tensor, labels: Tensor) -> float:
+    """Mesure la variété d'images [N, …] : écart type des pixels au sein d'une classe, en moyenne.
+
+    Args:
+        images: images tirées, dans [0, 1].
+        labels: classe demandée pour chacune, int64 [N] ; au moins deux images par classe.
+
+    Returns:
+        Moyenne sur les pixels, puis sur les classes demandées ; 0 si toutes se répètent.
+
+    Raises:
+        ValueError: pas une classe entière par image, classe d'une seule image.
+    """
+    _check_labels(labels, images)
+    classes, counts = labels.unique(return_counts=True)
+    if not len(counts) or counts.min() < 2:
+        raise ValueError("la diversité compare des images : il en faut au moins deux par classe.")
+    return torch.stack([images[labels == c].std(dim=0).mean() for c in classes]).mean().item()
+
+
 def fid(classifier: nn.Module, real: Tensor, generated: Tensor) -> float:
     """Calcule la distance de Fréchet entre de vraies images et des images tirées.
 
@@ -107,7 +141,7 @@ def fid(classifier: nn.Module, real: Tensor, generated: Tensor) -> float:
 
     Args:
         classifier: module dont `features` donne x -> [B, F], comme `labkit.models.Classifier`.
-        real: vraies images dans [0, 1], [N, 1, 28, 28] ou [N, 784], N au moins 2.
+        real: vraies images dans [0, 1], N au moins 2.
         generated: images tirées, de même.
 
     Returns:
@@ -123,39 +157,68 @@ def fid(classifier: nn.Module, real: Tensor, generated: Tensor) -> float:
             "la FID compare des covariances : il faut au moins deux images de chaque côté, reçu "
             f"{len(real)} vraies et {len(generated)} tirées."
         )
-    real_features = _outputs(classifier, classifier.features, real).double()  # [N, F]
-    generated_features = _outputs(classifier, classifier.features, generated).double()
+    # Sur le processeur : en float64, que le GPU d'un Mac ne connaît pas.
+    real_features, generated_features = (
+        _outputs(classifier, classifier.features, images, name).cpu().double()  # [N, F]
+        for name, images in (("real", real), ("generated", generated))
+    )
     # torchmetrics attend un réseau : l'identité, puisque les caractéristiques sont déjà là.
     extractor = nn.Identity()
     extractor.num_features = real_features.shape[1]
-    distance = FrechetInceptionDistance(feature=extractor).to(real_features.device)
+    distance = FrechetInceptionDistance(feature=extractor)
     distance.update(real_features, real=True)
     distance.update(generated_features, real=False)
     return distance.compute().item()
 
 
-@torch.no_grad()
-def _outputs(classifier: nn.Module, function: Callable, images: Tensor) -> Tensor:
+def _outputs(
+    classifier: nn.Module, function: Callable, images: Tensor, name: str = "images"
+) -> Tensor:
     """Ce que donne `function`, le classifieur ou une de ses parties, sur toutes les images."""
+    images = _as_inputs(images, name)
+    like = next(classifier.parameters(), images)  # même appareil, même précision
+    with evaluating(classifier):
+        return torch.cat([function(block.to(like)).float() for block in images.split(_BLOCK)])
+
+
+def _as_inputs(images: Tensor, name: str) -> Tensor:
+    """Les images, prêtes pour le réseau, si ce sont des nombres réels de [0, 1]."""
+    _check_tensor(images, name)
     if len(images) == 0:
-        raise ValueError("aucune image à mesurer.")
+        raise ValueError(f"{name} : aucune image à mesurer.")
+    if not images.is_floating_point():
+        raise ValueError(
+            f"{name} : nombres réels dans [0, 1] attendus, reçu {images.dtype} ; divisez des "
+            "octets par 255."
+        )
+    if images.dim() < 4 and images.shape[1:].numel() == _SIDE**2:
+        images = images.reshape(-1, 1, _SIDE, _SIDE)
+    if images.dim() == 2:
+        return images  # des points
     low, high = images.aminmax()
     if not (low >= 0 and high <= 1):  # vrai aussi pour NaN
         raise ValueError(
-            f"images hors de [0, 1] (de {low:.3g} à {high:.3g}) : le classifieur n'en a jamais vu."
+            f"{name} : images hors de [0, 1] (de {low:.3g} à {high:.3g}) ; le classifieur n'en a "
+            "jamais vu."
         )
-    device = next((p.device for p in classifier.parameters()), images.device)
-    with _evaluating(classifier):
-        blocks = images.reshape(len(images), 1, 28, 28).split(_BLOCK)
-        return torch.cat([function(block.to(device)).float() for block in blocks])
+    return images
 
 
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Met le module en mode évaluation, puis le rend comme il était."""
-    was_training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(was_training)
+def _check_labels(labels: Tensor, images: Tensor) -> None:
+    _check_tensor(images, "images")
+    _check_tensor(labels, "labels")
+    if labels.is_floating_point():
+        raise ValueError(
+            f"labels : classes entières attendues, reçu {labels.dtype} ; écrivez labels.long()."
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"labels : une classe par image attendue, reçu {list(labels.shape)} pour "
+            f"{len(images)} images."
+        )
+
+
+def _check_tensor(value: Tensor, name: str) -> None:
+    if not isinstance(value, Tensor):
+        advice = " ; écrivez torch.as_tensor(…)" if hasattr(value, "__len__") else ""
+        raise ValueError(f"{name} : un tenseur attendu, reçu {type(value).__name__}{advice}.")

@@ -36,7 +36,7 @@ class Perceptron:
     """Un neurone sigmoïde : y = σ(-w0 + w1 x1 + w2 x2 + …).
 
     Args:
-        rate: pas d'apprentissage η, strictement positif.
+        rate: taux d'apprentissage η, strictement positif.
         seed: graine du tirage des poids initiaux, uniformes sur [-1, 1].
 
     Attributes:
@@ -44,13 +44,13 @@ class Perceptron:
         history: `PerceptronHistory` du dernier apprentissage.
 
     Raises:
-        ValueError: pas d'apprentissage nul, négatif ou infini.
+        ValueError: taux d'apprentissage nul, négatif ou infini.
     """
 
     def __init__(self, rate: float = 0.7, seed: int = 0):
         if not 0 < rate < np.inf:
             raise ValueError(
-                f"le pas d'apprentissage doit être fini et strictement positif, reçu {rate}."
+                f"le taux d'apprentissage doit être fini et strictement positif, reçu {rate}."
             )
         self.rate = rate
         self.seed = seed
@@ -96,13 +96,25 @@ class Perceptron:
 
         Raises:
             RuntimeError: le neurone n'a pas encore appris.
+            ValueError: entrées d'une autre largeur que celles de l'apprentissage.
         """
         if not hasattr(self, "weights"):
             raise RuntimeError("ce neurone n'a pas encore de poids : appelez d'abord fit.")
-        return sigmoid(_with_constant(np.asarray(inputs, dtype=float)) @ self.weights)
+        inputs, width = np.asarray(inputs, dtype=float), len(self.weights) - 1
+        if inputs.ndim != 2 or inputs.shape[1] != width:
+            raise ValueError(
+                f"inputs : entrées [N, {width}] attendues, comme à l'apprentissage, reçu "
+                f"{list(inputs.shape)} ; la constante -1 s'ajoute toute seule, et un exemple seul "
+                "s'écrit [[…]]."
+            )
+        return sigmoid(_with_constant(inputs) @ self.weights)
 
     def predict(self, inputs) -> np.ndarray:
-        """Classe des entrées [N, D] : 1 quand la sortie dépasse 1/2, sinon 0."""
+        """Classe des entrées [N, D] : 1 quand la sortie dépasse 1/2, sinon 0.
+
+        Raises:
+            RuntimeError, ValueError: comme `predict_proba`.
+        """
         return (self.predict_proba(inputs) > 0.5).astype(int)
 
 

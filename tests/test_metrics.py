@@ -12,7 +12,14 @@ from torch import nn
 
 from labkit import metrics
 from labkit.data import load_images
-from labkit.metrics import accuracy, conditional_accuracy, fid, recognition
+from labkit.metrics import (
+    accuracy,
+    conditional_accuracy,
+    diversity,
+    fid,
+    judge_samples,
+    recognition,
+)
 from labkit.models import Classifier
 
 
@@ -104,6 +111,74 @@ def test_measures_leave_the_classifier_as_it_was():
     assert recognition(classifier, x, threshold=0.11) == first
     assert not classifier.training
     assert all(p.grad is None for p in classifier.parameters())
+
+
+def test_images_of_any_size_reach_the_classifier_as_they_are():
+    class Colour(nn.Module):
+        """Classe par le canal le plus clair."""
+
+        def forward(self, x):
+            assert x.shape[1:] == (3, 14, 14)
+            return 100 * x.mean(dim=(2, 3))
+
+    x = torch.zeros(6, 3, 14, 14)
+    labels = torch.tensor([0, 1, 2, 2, 1, 0])
+    x[torch.arange(6), labels] = 1
+    assert accuracy(Colour(), x, labels) == 1
+    assert recognition(Colour(), x)["counts"] == [2, 2, 2]
+
+
+def test_four_small_channels_are_not_taken_for_a_flat_image():
+    class Shape(nn.Module):
+        def forward(self, x):
+            assert x.shape == (2, 4, 14, 14)
+            return torch.eye(2)
+
+    assert accuracy(Shape(), torch.zeros(2, 4, 14, 14), torch.tensor([0, 1])) == 1
+
+
+def test_points_of_the_plane_are_measured_without_bounds():
+    class Quadrant(nn.Module):
+        def features(self, x):
+            return x
+
+        def forward(self, x):
+            return torch.stack([x[:, 0], -x[:, 0]], dim=1)
+
+    points = 10 * torch.randn(500, 2)
+    counts = recognition(Quadrant(), points, threshold=0.5)["counts"]
+    assert counts == [(points[:, 0] > 0).sum(), (points[:, 0] < 0).sum()]
+    shifted = points + torch.tensor([3.0, 4.0])
+    assert fid(Quadrant(), points, shifted) == pytest.approx(25, rel=1e-3)
+
+
+def test_images_take_the_precision_of_the_classifier():
+    x, labels = torch.rand(20, 784), torch.arange(20) % 10
+    single = Classifier()
+    double = Classifier().double()
+    double.load_state_dict(single.state_dict())
+    expected = recognition(single, x)["confidence"]
+    assert recognition(double, x)["confidence"] == pytest.approx(expected, rel=1e-5)
+    assert accuracy(double, x, labels) == accuracy(single, x.double(), labels)
+
+
+def test_diversity_by_hand():
+    """Écarts types au sein de la classe : ceux de {0, 1} et de {0,5 ; 0,5}, en moyenne."""
+    x = torch.zeros(4, 1, 2, 2)
+    x[1], x[2:] = 1.0, 0.5
+    labels = torch.tensor([3, 3, 7, 7])
+    assert diversity(x, labels) == pytest.approx(math.sqrt(0.5) / 2)
+    assert diversity(x.flatten(1), labels) == diversity(x, labels)
+    assert diversity(x, torch.tensor([0, 1, 0, 1])) == pytest.approx(
+        (math.sqrt(0.125) + math.sqrt(0.125)) / 2
+    )
+
+
+def test_diversity_of_repeated_images_is_zero(digits):
+    labels = torch.arange(3).repeat_interleave(4)
+    repeated = digits[:3].repeat_interleave(4, dim=0)
+    assert diversity(repeated, labels) == pytest.approx(0, abs=1e-6)
+    assert diversity(digits[:12], labels) > 0.1
 
 
 # --- FID ------------------------------------------------------------------------------------------
@@ -199,6 +274,38 @@ def test_fid_sees_what_is_missing(digits):
     assert only_zeros > 10 * varied
 
 
+def test_fid_without_float64_on_the_device(digits):
+    """Le GPU d'un Mac n'a pas de float64 : les caractéristiques passent d'abord au processeur."""
+
+    class OnMac(torch.Tensor):
+        def cpu(self):
+            return self.as_subclass(torch.Tensor)
+
+        def double(self):
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+    class Mac(nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+
+        def features(self, x):
+            return self.network.features(x).as_subclass(OnMac)
+
+    network = random_projections(8)
+    a, b = digits[:300], digits[300:600]
+    assert fid(Mac(network), a, b) == fid(network, a, b)
+
+
+def test_judgement_of_samples_gathers_recognition_and_fid(digits):
+    classifier = Classifier()
+    images, real = digits[:200], digits[200:500]
+    verdict = judge_samples(classifier, images, real)
+    assert list(verdict) == ["recognised", "confidence", "classes", "counts", "fid"]
+    assert verdict.pop("fid") == fid(classifier, real, images)
+    assert verdict == recognition(classifier, images)
+
+
 def test_torchmetrics_loads_only_for_the_fid():
     """Son import prend des secondes : il ne doit pas être en tête du module."""
     tree = ast.parse(Path(metrics.__file__).read_text(encoding="utf-8"))
@@ -249,3 +356,60 @@ def test_class_the_classifier_does_not_know(label):
 def test_fid_needs_two_images_a_side(digits):
     with pytest.raises(ValueError, match="deux images de chaque côté, reçu 5 vraies et 1 tirées"):
         fid(first_pixels(3), digits[:5], digits[:1])
+
+
+@pytest.mark.parametrize("threshold", [90, 1.5, -0.1, math.nan])
+def test_threshold_is_a_probability(threshold):
+    with pytest.raises(ValueError, match=f"probabilité entre 0 et 1 attendue, reçu {threshold}"):
+        recognition(Fake(), FIVE, threshold)
+
+
+def test_threshold_in_percent_is_translated():
+    with pytest.raises(ValueError, match="pour 90 %, écrivez 0.9"):
+        recognition(Fake(), FIVE, threshold=90)
+
+
+def test_arrays_are_refused(digits):
+    array, labels = FIVE.numpy(), torch.zeros(5, dtype=torch.int64)
+    network = first_pixels(3)
+    for measure, name in (
+        (lambda: recognition(Fake(), array), "images"),
+        (lambda: accuracy(Fake(), array, labels), "images"),
+        (lambda: accuracy(Fake(), FIVE, labels.numpy()), "labels"),
+        (lambda: accuracy(Fake(), FIVE, labels.tolist()), "labels"),
+        (lambda: diversity(array, labels), "images"),
+        (lambda: fid(network, array, FIVE), "real"),
+        (lambda: fid(network, FIVE, array), "generated"),
+    ):
+        message = rf"{name} : un tenseur attendu, reçu (ndarray|list) ; écrivez torch.as_tensor"
+        with pytest.raises(ValueError, match=message):
+            measure()
+
+
+def test_bytes_are_refused():
+    x = (255 * FIVE).to(torch.uint8)
+    with pytest.raises(ValueError, match="images : nombres réels .* reçu torch.uint8 ; divisez"):
+        recognition(Fake(), x)
+    with pytest.raises(ValueError, match="generated : nombres réels"):
+        fid(first_pixels(3), FIVE, x)
+
+
+@pytest.mark.parametrize("measure", [accuracy, conditional_accuracy])
+def test_labels_must_be_integers(measure):
+    with pytest.raises(
+        ValueError, match=r"labels : classes entières .* torch.float32 ; .*long\(\)"
+    ):
+        measure(Fake(), FIVE, torch.zeros(5))
+    with pytest.raises(ValueError, match="labels : classes entières"):
+        diversity(FIVE, torch.zeros(5))
+
+
+def test_three_channels_are_more_than_the_classifier_reads():
+    with pytest.raises(ValueError, match=r"images de 784 pixels attendues, reçu \[4, 3, 28, 28\]"):
+        recognition(Classifier(), torch.rand(4, 3, 28, 28))
+
+
+def test_diversity_needs_two_images_a_class():
+    for labels in (torch.tensor([0, 0, 1, 1, 2]), torch.zeros(0, dtype=torch.int64)):
+        with pytest.raises(ValueError, match="au moins deux par classe"):
+            diversity(FIVE[: len(labels)], labels)

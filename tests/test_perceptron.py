@@ -144,3 +144,16 @@ def test_at_least_one_iteration():
 def test_predicting_before_learning_says_what_to_do():
     with pytest.raises(RuntimeError, match="appelez d'abord fit"):
         Perceptron().predict(INPUTS)
+
+
+@pytest.mark.parametrize("inputs", [[[0, 1, 1]], [[-1, 0, 1], [-1, 1, 1]], [[1]], [0, 1], 1.0])
+def test_predicting_inputs_of_another_width_is_explained(inputs):
+    neuron = Perceptron().fit(INPUTS, TARGETS["AND"], iterations=1)
+    for call in (neuron.predict, neuron.predict_proba):
+        with pytest.raises(ValueError, match=r"inputs : entrées \[N, 2\] attendues, .* reçu \["):
+            call(inputs)
+
+
+def test_predicting_nothing_gives_nothing():
+    neuron = Perceptron().fit(INPUTS, TARGETS["AND"], iterations=1)
+    assert neuron.predict(np.zeros((0, 2))).shape == (0,)

@@ -1,21 +1,23 @@
 """Les modèles du cours : un fichier par famille, à lire à côté de son lab."""
 
 from labkit.models.autoencoder import AutoEncoder, autoencoder_loss
+from labkit.models.bounds import active_units, evaluate, importance_weighted_bound
 from labkit.models.classifier import Classifier, classifier_step
 from labkit.models.cvae import ConvCVAE
-from labkit.models.diffusion import DDPM, UNet, cosine_betas, linear_betas, time_embedding
+from labkit.models.diffusion import DDPM, cosine_betas, linear_betas
+from labkit.models.samplers import autoguidance, class_guidance, prediction
+from labkit.models.unet import UNet, UNetBlock, time_embedding
 from labkit.models.vae import (
     VAE,
     ConvDecoder,
     ConvEncoder,
     DenseDecoder,
     DenseEncoder,
-    active_units,
     gaussian_kl,
-    importance_weighted_bound,
     reparameterize,
     vae_loss,
     vae_loss_from_logits,
+    vae_step,
 )
 
 __all__ = [
@@ -29,15 +31,21 @@ __all__ = [
     "DenseDecoder",
     "DenseEncoder",
     "UNet",
+    "UNetBlock",
     "active_units",
     "autoencoder_loss",
+    "autoguidance",
+    "class_guidance",
     "classifier_step",
     "cosine_betas",
+    "evaluate",
     "gaussian_kl",
     "importance_weighted_bound",
     "linear_betas",
+    "prediction",
     "reparameterize",
     "time_embedding",
     "vae_loss",
     "vae_loss_from_logits",
+    "vae_step",
 ]

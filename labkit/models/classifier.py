@@ -3,12 +3,11 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labkit.models.checks import as_images, check_dtype
+
 
 class Classifier(nn.Module):
-    """Petit réseau convolutif qui reconnaît la classe d'une image 28×28.
-
-    Args:
-        num_classes: nombre de classes, au moins 2.
+    """Petit réseau convolutif qui reconnaît la classe d'une image 28×28, parmi `num_classes`.
 
     Raises:
         ValueError: moins de deux classes.
@@ -34,7 +33,7 @@ class Classifier(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Résume des images [B, 1, 28, 28] ou [B, 784], dans [0, 1], en [B, 64] pour la FID."""
-        return self.body(x.reshape(len(x), 1, 28, 28))
+        return self.body(check_dtype(self, as_images(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Donne les logits des classes [B, num_classes]."""
@@ -44,14 +43,9 @@ class Classifier(nn.Module):
 def classifier_step(classifier: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
     """Mesure un lot (x, y) : entropie croisée -log p(y|x), moyenne par image, et exactitude.
 
-    Le pas de `fit` s'en déduit : `functools.partial(classifier_step, classifier)`.
-
-    Args:
-        classifier: module x -> logits [B, num_classes].
-        batch: images x [B, 1, 28, 28] dans [0, 1] et classes y int64 [B].
-
-    Returns:
-        {"loss": scalaire float32, "accuracy": scalaire entre 0 et 1}.
+    Le pas de `fit` s'en déduit : `functools.partial(classifier_step, classifier)`. `classifier`
+    est un module x -> logits [B, num_classes], y int64 [B] ; {"loss", "accuracy"} sont deux
+    scalaires, en nats et entre 0 et 1.
     """
     x, y = batch
     logits = classifier(x).float()  # sous autocast, ils sortent en bf16

@@ -1,33 +1,33 @@
 """Le VAE conditionnel du lab 04 : choisir la classe de l'image que l'on tire.
 
 K. Sohn, H. Lee et X. Yan, « Learning structured output representation using deep conditional
-generative models », 2015. Sa perte est celle du VAE : `vae_loss_from_logits`.
+generative models », 2015. Sa perte est celle du VAE : `vae_loss_from_logits` ;
+son pas aussi, `vae_step`.
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.layers import ConvTranspose2d
-from labkit.models.vae import (
+from labkit.models.checks import (
     as_images,
     check_codes,
+    check_dtype,
     check_latent_dim,
     check_unit_interval,
-    reparameterize,
 )
+from labkit.models.layers import ConvTranspose2d
+from labkit.models.vae import reparameterize
 
 
 class ConvCVAE(nn.Module):
     """VAE conditionnel convolutif : q(z|x, c) et p(x|z, c), où c est la classe.
 
     L'encodeur reçoit la classe en cartes constantes jointes à l'image, le décodeur la reçoit à
-    côté de z.
-
-    Args:
-        latent_dim: dimension de z, au moins 1.
-        num_classes: nombre de classes, au moins 1.
-        width: canaux de la première convolution ; 32 est la taille normale, 16 la petite.
+    côté de z. `width` est le nombre de canaux de la première convolution : 32 normalement, 16 pour
+    le petit modèle.
 
     Raises:
         ValueError: dimension latente, nombre de classes ou largeur nuls ou négatifs.
@@ -64,15 +64,17 @@ class ConvCVAE(nn.Module):
             ConvTranspose2d(width, 1, 4, stride=2, padding=1),  # 14 -> 28
         )  # fmt: skip
 
-    def one_hot(self, labels: Tensor) -> Tensor:
-        """Écrit des classes int64 [B] en vecteurs c [B, num_classes] : un 1 parmi des 0.
+    def one_hot(self, labels: Tensor | Sequence[int]) -> Tensor:
+        """Écrit des classes entières [B] en vecteurs c [B, num_classes] : un 1 parmi des 0.
 
         Raises:
             ValueError: classes non entières, ou hors de 0 … num_classes - 1.
         """
+        labels = torch.as_tensor(labels, device=self.to_mu.weight.device)  # une liste convient
         if labels.dim() != 1 or labels.is_floating_point():
             raise ValueError(
-                f"classes entières [B] attendues, reçu {labels.dtype} {list(labels.shape)}."
+                f"labels : classes entières [B] attendues, reçu {labels.dtype} "
+                f"{list(labels.shape)} ; labels.long() convertit des nombres réels."
             )
         if labels.numel() and (labels.min() < 0 or labels.max() >= self.num_classes):
             raise ValueError(
@@ -88,7 +90,7 @@ class ConvCVAE(nn.Module):
             ValueError: images hors de [0, 1] ou d'un autre nombre de pixels, c d'une autre forme
                 que [B, num_classes].
         """
-        x = check_unit_interval(as_images(x))
+        x = check_dtype(self, check_unit_interval(as_images(x)))
         self._check_classes(c, len(x))
         maps = c[:, :, None, None].expand(-1, -1, 28, 28)  # une carte constante par classe
         h = self.encoder(torch.cat([x, maps], dim=1))  # [B, 1 + num_classes, 28, 28] -> [B, …]
@@ -104,7 +106,7 @@ class ConvCVAE(nn.Module):
         Raises:
             ValueError: z d'une autre forme que [B, D], ou c que [B, num_classes].
         """
-        check_codes(z, self.latent_dim)
+        check_dtype(self, check_codes(z, self.latent_dim), "codes z")
         self._check_classes(c, len(z))
         return self.decoder(torch.cat([z, c], dim=1))  # [B, D + num_classes] -> image
 
@@ -117,8 +119,10 @@ class ConvCVAE(nn.Module):
         # float : en bf16, la sigmoïde s'arrondirait à 1 dès un logit de 6.
         return torch.sigmoid(self.decode_logits(z, c).float())
 
-    def reconstruct_logits(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Code x et labels int64 [B], tire z, le décode : (logits, mu, logvar), pour la perte.
+    def reconstruct_logits(
+        self, x: Tensor, labels: Tensor | Sequence[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Code x et labels, entiers [B], tire z, le décode : (logits, mu, logvar), pour la perte.
 
         Raises:
             ValueError: comme `one_hot` et `encode`.
@@ -127,8 +131,8 @@ class ConvCVAE(nn.Module):
         mu, logvar = self.encode(x, c)
         return self.decode_logits(self.reparameterize(mu, logvar), c), mu, logvar
 
-    def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstruit x sachant labels int64 [B] : (x_recon dans [0, 1], mu, logvar).
+    def forward(self, x: Tensor, labels: Tensor | Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruit x sachant labels, entiers [B] : (x_recon dans [0, 1], mu, logvar).
 
         Raises:
             ValueError: comme `one_hot` et `encode`.

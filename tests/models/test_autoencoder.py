@@ -101,3 +101,25 @@ def test_loss_of_bf16_reconstructions_is_summed_in_float32(dtype):
     loss = autoencoder_loss(y, x)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, ((x.float() - y.float()) ** 2).mean())
+
+
+@pytest.mark.parametrize("bad", [-0.1, 255.0, float("nan")])
+def test_images_outside_the_unit_interval_are_refused(bad):
+    x = torch.rand(3, 1, 28, 28)
+    x[1, 0, 5, 5] = bad
+    for call in (AutoEncoder(), AutoEncoder().encode):
+        with pytest.raises(ValueError, match="hors de .*divisez des octets par 255"):
+            call(x)
+
+
+def test_bytes_are_refused():
+    with pytest.raises(ValueError, match="nombres réels attendus, reçu torch.uint8 ; x / 255"):
+        AutoEncoder()(torch.zeros(2, 784, dtype=torch.uint8))
+
+
+def test_another_default_dtype_is_explained(default_float64):
+    model = AutoEncoder()
+    with pytest.raises(ValueError, match=r"images en torch.float32 .* remettez torch.float32"):
+        model(torch.zeros(2, 784, dtype=torch.float32))
+    with pytest.raises(ValueError, match="codes z en torch.float32 pour un modèle"):
+        model.decode(torch.zeros(2, 2, dtype=torch.float32))

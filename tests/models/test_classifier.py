@@ -64,3 +64,14 @@ def test_reference_machinery_rebuilds_it():
 def test_at_least_two_classes():
     with pytest.raises(ValueError, match="au moins deux classes, reçu 1"):
         Classifier(num_classes=1)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 28, 28), (2, 1, 32, 32), (2, 100)])
+def test_images_of_another_size_are_refused(shape):
+    with pytest.raises(ValueError, match=r"images de 784 pixels attendues, reçu \[2, "):
+        Classifier()(torch.rand(shape))
+
+
+def test_another_default_dtype_is_explained(default_float64):
+    with pytest.raises(ValueError, match="float32 pour un modèle en torch.float64"):
+        Classifier()(torch.zeros(2, 784, dtype=torch.float32))

@@ -277,3 +277,19 @@ def test_images_outside_the_unit_interval(bad):
 def test_sizes_must_be_positive(arguments, message):
     with pytest.raises(ValueError, match=message):
         ConvCVAE(**arguments)
+
+
+def test_labels_may_be_a_list():
+    model, x = ConvCVAE(width=4).eval(), torch.rand(2, 1, 28, 28)
+    torch.manual_seed(1)
+    expected = model(x, torch.tensor([1, 2]))
+    torch.manual_seed(1)
+    torch.testing.assert_close(model(x, [1, 2]), expected, atol=0, rtol=0)
+
+
+def test_another_default_dtype_is_explained(default_float64):
+    model, x = ConvCVAE(width=4), torch.zeros(2, 1, 28, 28, dtype=torch.float32)
+    with pytest.raises(ValueError, match="float32 pour un modèle en torch.float64"):
+        model(x, [1, 2])
+    with pytest.raises(ValueError, match=r"codes z en torch.float64 pour un .* en torch.float32"):
+        model.float().decode(torch.randn(2, 10), torch.eye(10)[:2])

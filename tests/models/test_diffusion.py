@@ -1,238 +1,20 @@
-"""La diffusion du lab 08 : le UNet, puis DDPM et DDIM contre diffusers et contre leurs lois."""
+"""La diffusion du lab 08 : programmes, aller, perte, contre diffusers et contre leurs lois."""
 
 import math
-from contextlib import nullcontext
+import warnings
 
 import pytest
 import torch
-import torch.nn.functional as F
-from diffusers import DDIMScheduler, DDPMScheduler
-from torch import nn
+from diffusers import DDPMScheduler
 
 from labkit.data import ImageSet
-from labkit.models import DDPM, UNet, cosine_betas, diffusion, linear_betas, time_embedding
-
-SCHEDULES = [("linear", "linear"), ("cosine", "squaredcos_cap_v2")]  # nos noms, ceux de diffusers
+from labkit.models import DDPM, UNet, cosine_betas, linear_betas
+from tests.models.diffusion_toys import SCHEDULES, Zero, images, oracle, tiny
 
 
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def float32(monkeypatch):
-    """Sans bf16, que les bibliothèques comparées n'emploient pas."""
-    monkeypatch.setattr(diffusion, "fast_inference", lambda device: nullcontext())
-
-
-class Zero(nn.Module):
-    """Prédit toujours 0, et retient ce qu'il a reçu."""
-
-    num_classes = None
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-
-    def forward(self, x, t, labels=None):
-        self.calls.append((x, t, labels))
-        return torch.zeros_like(x)
-
-
-class Oracle(nn.Module):
-    """Le bruit exact, quand toutes les images d'apprentissage sont `image`."""
-
-    def __init__(self, image: torch.Tensor):
-        super().__init__()
-        self.image = image
-
-    def forward(self, x, t):
-        alpha_bar = self.alpha_bars[t][:, None, None, None]
-        return (x - alpha_bar.sqrt() * self.image) / (1 - alpha_bar).sqrt()
-
-
-class ByClass(nn.Module):
-    """Prédit 3 x pour la classe 0, 5 x pour la 1, et x sans classe."""
-
-    num_classes = 2
-
-    def forward(self, x, t, labels=None):
-        if labels is None:
-            return x.clone()
-        return torch.tensor([3.0, 5.0, 1.0])[labels][:, None, None, None] * x
-
-
-def oracle(image: torch.Tensor, *settings, **options) -> DDPM:
-    model = Oracle(image)
-    ddpm = DDPM(model, *settings, **options)
-    model.alpha_bars = ddpm.alpha_bars
-    return ddpm
-
-
-def tiny(timesteps: int = 1000, **options) -> DDPM:
-    return DDPM(UNet(width=2, time_emb_dim=8).eval(), timesteps, **options)
-
-
-def count(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
-
-
-def images(number: int = 4, side: int = 8) -> torch.Tensor:
-    return 2 * torch.rand(number, 1, side, side) - 1
-
-
-# --- le plongement du temps -----------------------------------------------------------------------
-
-
-def test_time_embedding_entries():
-    t = torch.tensor([0, 1, 7, 999])
-    emb = time_embedding(t, 64)
-    assert emb.shape == (4, 64)
-    assert emb.dtype == torch.float32
-    assert torch.equal(emb[0], torch.tensor([0.0] * 32 + [1.0] * 32))
-    torch.testing.assert_close(emb[:, 0], torch.sin(t.float()))  # fréquence 1
-    torch.testing.assert_close(emb[:, 32], torch.cos(t.float()))
-    torch.testing.assert_close(emb[:, 31], torch.sin(t / 10_000))  # la plus basse
-    torch.testing.assert_close(emb[:, 63], torch.cos(t / 10_000))
-    middle = 10_000 ** (-5 / 31)
-    assert emb[2, 5].item() == pytest.approx(math.sin(7 * middle), abs=1e-6)
-    assert emb[2, 37].item() == pytest.approx(math.cos(7 * middle), abs=1e-6)
-
-
-def test_time_embedding_tells_all_instants_apart():
-    emb = time_embedding(torch.arange(1000), 64)
-    distances = torch.cdist(emb, emb) + 10 * torch.eye(1000)
-    assert distances.min() > 0.1
-    torch.testing.assert_close(emb.square().sum(1), torch.full((1000,), 32.0))  # sin² + cos² = 1
-
-
-@pytest.mark.parametrize("dim", [63, 1, 2, 0, -2])
-def test_odd_or_small_embedding_is_refused(dim):
-    with pytest.raises(ValueError, match=f"doit être paire et valoir au moins 4, reçu {dim}"):
-        time_embedding(torch.zeros(1), dim)
-    with pytest.raises(ValueError, match="plongement du temps doit être paire"):
-        UNet(time_emb_dim=dim)
-
-
-# --- le UNet --------------------------------------------------------------------------------------
-
-
-def test_parameter_count_of_the_report():
-    assert count(UNet()) == 2_495_457
-
-
-@pytest.mark.parametrize("classes", [None, 10])
-@pytest.mark.parametrize(("channels", "width", "dim"), [(1, 16, 64), (3, 32, 64), (1, 8, 16)])
-def test_parameter_count(channels, width, dim, classes):
-    """Une convolution k×k de n à m canaux a m (n k² + 1) paramètres, une couche m (n + 1)."""
-    c1, c2, c3, c4 = (width * 2**floor for floor in range(4))
-
-    def block(n, m):
-        return m * (9 * n + 1) + m * (9 * m + 1) + m * (dim + 1)
-
-    down = block(channels, c1) + block(c1, c2) + block(c2, c3) + block(c3, c4)
-    up = sum(m * 16 * n + m + block(2 * m, m) for n, m in ((c4, c3), (c3, c2), (c2, c1)))
-    time = 2 * dim * (dim + 1) + (0 if classes is None else (classes + 1) * dim)
-    unet = UNet(channels, channels, dim, width=width, num_classes=classes)
-    assert count(unet) == time + down + up + channels * (9 * c1 + 1)
-
-
-@pytest.mark.parametrize("side", [28, 32, 17, 8])
-def test_noise_has_the_shape_of_the_image(side):
-    unet = UNet(3, 2, width=4)
-    assert unet(torch.randn(2, 3, side, side), torch.tensor([0, 9])).shape == (2, 2, side, side)
-
-
-def test_every_floor_of_the_unet():
-    """28 devient 14, 7 et 3, puis remonte par 7 et 14 malgré l'arrondi."""
-    unet, sides = UNet(width=2), []
-    for name in ("down1", "down2", "down3", "bottleneck", "merge3", "merge2", "merge1"):
-        getattr(unet, name).register_forward_hook(
-            lambda module, args, output: sides.append(tuple(output.shape[1:]))
-        )
-    unet(torch.randn(1, 1, 28, 28), torch.zeros(1))
-    assert sides == [
-        (2, 28, 28), (4, 14, 14), (8, 7, 7), (16, 3, 3), (8, 7, 7), (4, 14, 14), (2, 28, 28),
-    ]  # fmt: skip
-
-
-def test_the_instant_changes_the_noise_of_its_own_image_only():
-    unet, x = UNet(width=4), torch.randn(2, 1, 28, 28)
-    early, late = unet(x, torch.tensor([3, 3])), unet(x, torch.tensor([3, 900]))
-    torch.testing.assert_close(early[0], late[0])
-    assert (early[1] - late[1]).abs().max() > 1e-3
-
-
-def test_convolutions_read_the_neighbourhood_and_the_skips():
-    """Sans le fond du U, les étages du haut portent encore le détail de l'image."""
-    unet, x = UNet(width=4), torch.randn(1, 1, 28, 28)
-    reference = unet(x, torch.zeros(1))
-    nn.init.zeros_(unet.up1.weight)
-    other = x.clone()
-    other[0, 0, 5, 5] += 1
-    moved = (unet(other, torch.zeros(1)) - unet(x, torch.zeros(1)))[0, 0].nonzero()
-    assert len(moved) > 0
-    # Cinq convolutions 3×3 séparent l'image du bruit au premier étage : cinq pixels de portée.
-    assert (moved - 5).abs().max() <= 5
-    assert not torch.equal(unet(x, torch.zeros(1)), reference)
-
-
-@pytest.mark.parametrize("classes", [None, 3])
-def test_every_parameter_learns(classes):
-    unet = UNet(width=8, num_classes=classes)
-    labels = None if classes is None else torch.tensor([0, 1, 2, 3] * 4)
-    unet(torch.randn(16, 1, 28, 28), torch.arange(16) * 60, labels).square().mean().backward()
-    assert all(p.grad.abs().sum() > 0 for p in unet.parameters())
-    if classes is not None:
-        assert (unet.class_embedding.weight.grad.abs().sum(1) > 0).all()
-
-
-def test_a_channel_negative_everywhere_still_learns():
-    """Une ReLU aurait rendu nul le gradient de ces canaux, et pour toujours."""
-    unet = UNet(width=4)
-    for convolution in (unet.down2.conv1, unet.merge2.conv2):
-        nn.init.constant_(convolution.bias, -100)
-    unet(torch.randn(4, 1, 28, 28), torch.zeros(4)).square().mean().backward()
-    for convolution in (unet.down2.conv1, unet.merge2.conv2):
-        assert (convolution.weight.grad.abs().amax((1, 2, 3)) > 0).all()
-
-
-def test_the_second_convolution_of_a_block_only_retouches():
-    """À poids nuls, elle laisse passer ce qu'elle lit : la première, plus l'instant projeté."""
-    block, x, emb = UNet(width=4).down2, torch.randn(2, 4, 6, 6), torch.randn(2, 64)
-    nn.init.zeros_(block.conv2.weight), nn.init.zeros_(block.conv2.bias)
-    read = F.leaky_relu(block.conv1(x), 0.1) + block.to_channels(emb)[:, :, None, None]
-    torch.testing.assert_close(block(x, emb), read)
-
-
-def test_labels_change_the_noise_and_the_last_one_means_none():
-    unet, x, t = UNet(width=4, num_classes=10), torch.randn(3, 1, 28, 28), torch.tensor([1, 2, 3])
-    without = unet(x, t)
-    torch.testing.assert_close(unet(x, t, torch.full((3,), 10)), without)
-    mixed = unet(x, t, torch.tensor([10, 4, 5]))
-    torch.testing.assert_close(mixed[0], without[0])
-    assert ((mixed - without).abs().amax((1, 2, 3)) > 1e-3).tolist() == [False, True, True]
-
-
-@pytest.mark.parametrize("labels", [[0, 11], [-1, 0], [1], [[1, 2]]])
-def test_labels_out_of_range_are_refused(labels):
-    unet = UNet(width=2, num_classes=10)
-    with pytest.raises(ValueError, match=r"classes \[2\] entre 0 et 9 attendues, ou 10"):
-        unet(torch.randn(2, 1, 8, 8), torch.tensor([0, 1]), torch.tensor(labels))
-
-
-def test_labels_without_classes_are_refused():
-    with pytest.raises(ValueError, match=r"n'a pas de classes : créez-le par UNet\(num_classes"):
-        UNet(width=2)(torch.randn(1, 1, 8, 8), torch.tensor([0]), torch.tensor([0]))
-
-
-@pytest.mark.parametrize("options", [
-    {"in_channels": 0}, {"out_channels": 0}, {"width": 0}, {"num_classes": 0}, {"width": -8},
-])  # fmt: skip
-def test_impossible_sizes_are_refused(options):
-    with pytest.raises(ValueError, match="doivent valoir au moins 1"):
-        UNet(**options)
 
 
 # --- les programmes de bruit ----------------------------------------------------------------------
@@ -485,343 +267,42 @@ def test_loss_hides_one_label_in_ten_unless_told():
     assert abs(share - 0.1) < 5 * math.sqrt(0.1 * 0.9 / 10_000)
 
 
-# --- le retour, contre diffusers ------------------------------------------------------------------
-
-
-def compare_one_reverse_step(t: int, ddpm: DDPM, scheduler: DDPMScheduler) -> None:
-    x = ddpm.forward_process(images(4, 28), t, torch.randn(4, 1, 28, 28))
-    torch.manual_seed(1)
-    ours = ddpm.reverse_process(x, t)
-    torch.manual_seed(1)  # le même bruit
-    theirs = scheduler.step(ddpm.predict_noise(x, t), t, x).prev_sample
-    assert theirs.dtype == torch.float32
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize(("schedule", "name"), SCHEDULES)
-@pytest.mark.parametrize("t", [0, 100, 500, 998, 999])
-def test_one_reverse_step_against_diffusers(t, schedule, name):
-    scheduler = DDPMScheduler(beta_schedule=name, variance_type="fixed_small", clip_sample=True)
-    compare_one_reverse_step(t, tiny(schedule=schedule), scheduler)
-
-
-@pytest.mark.parametrize(("schedule", "name"), SCHEDULES)
-@pytest.mark.parametrize("t", [0, 1, 2, 3, 10, 30])
-def test_first_instants_against_diffusers(t, schedule, name):
-    """Près de t = 0, diffusers calcule 1 - ᾱ en float32, à 1e-4 près : en float64, il s'accorde."""
-    scheduler = DDPMScheduler(beta_schedule=name, variance_type="fixed_small", clip_sample=True)
-    betas = linear_betas(1000, 1e-4, 0.02) if schedule == "linear" else cosine_betas(1000)
-    scheduler.alphas_cumprod = torch.cumprod(1 - betas, dim=0)
-    compare_one_reverse_step(t, tiny(schedule=schedule), scheduler)
-
-
-@pytest.mark.parametrize(
-    ("steps", "eta"), [(10, 0), (20, 0), (50, 0), (50, 0.5), (50, 1), (100, 0)]
-)
-def test_whole_ddim_trajectory_against_diffusers(steps, eta):
-    """Avec le bruit recalculé d'après l'image bornée, comme l'exige DDIM à partir de x0."""
-    ddpm = tiny()
-    scheduler = DDIMScheduler(
-        beta_schedule="linear", timestep_spacing="trailing", clip_sample=True,
-        set_alpha_to_one=True,
-    )  # fmt: skip
-    scheduler.set_timesteps(steps)
-    start = ddpm.noise(3)
-    torch.manual_seed(1)
-    ours = list(ddpm.ddim_steps(start, steps, eta))
-    torch.manual_seed(1)
-    x = start
-    assert [t for t, _ in ours] == scheduler.timesteps.tolist()
-    for t, x_ours in ours:
-        noise = ddpm.predict_noise(x, t)
-        x = scheduler.step(noise, t, x, eta=eta, use_clipped_model_output=True).prev_sample
-        torch.testing.assert_close(x_ours, x, atol=1e-5, rtol=0)
-
-
-def test_ddim_without_clipping_against_diffusers():
-    """Là où rien n'est borné, recalculer le bruit ne change rien."""
-    ddpm = oracle(images(1))
-    scheduler = DDIMScheduler(
-        beta_schedule="linear", timestep_spacing="trailing", clip_sample=False,
-        set_alpha_to_one=True,
-    )  # fmt: skip
-    scheduler.set_timesteps(50)
-    x = start = ddpm.noise(3, (8, 8))
-    for t, x_ours in ddpm.ddim_steps(start, 50):
-        x = scheduler.step(ddpm.predict_noise(x, t), t, x).prev_sample
-        torch.testing.assert_close(x_ours, x, atol=1e-5, rtol=0)
-
-
-# --- le retour, contre ses lois -------------------------------------------------------------------
-
-
-def check_law(x: torch.Tensor, image: torch.Tensor, alpha_bar: float) -> None:
-    """x suit-il N(√ᾱ x0, 1 - ᾱ), à cinq erreurs types près ?"""
-    number, variance = x.numel(), 1 - alpha_bar
-    assert abs(x.double().mean() - math.sqrt(alpha_bar) * image) < 5 * math.sqrt(variance / number)
-    assert abs(x.double().var() / variance - 1) < 5 * math.sqrt(2 / number)
-
-
-@pytest.mark.parametrize("image", [-0.6, 0.9])
-def test_reverse_step_undoes_a_forward_step(image):
-    """Si le bruit prédit est exact, x_t tiré de q(x_t | x0) donne x_{t-1} de q(x_{t-1} | x0)."""
-    x0 = torch.full((50_000, 1, 1, 1), image)
-    ddpm = oracle(x0[:1], 10, 0.05, 0.4)
-    for t in (9, 5, 1):
-        x = ddpm.reverse_process(ddpm.forward_process(x0, t, torch.randn_like(x0)), t)
-        check_law(x, image, ddpm.alpha_bars[t - 1].item())
-
-
-@pytest.mark.parametrize("eta", [0.0, 0.6, 1.0])
-def test_ddim_keeps_the_law_of_each_instant(eta):
-    image = 0.4
-    ddpm = oracle(torch.full((1, 1, 1, 1), image), 50, 0.01, 0.3)
-    states = list(ddpm.ddim_steps(torch.randn(50_000, 1, 1, 1), 5, eta))
-    times = [t for t, _ in states]
-    for (_, x), following in zip(states, times[1:], strict=False):
-        check_law(x, image, ddpm.alpha_bars[following].item())
-
-
-def test_exact_noise_gives_back_the_only_image():
-    image = images(1)
-    ddpm = oracle(image)
-    expected = ((image + 1) / 2).expand(3, 1, 8, 8)
-    for drawn in (
-        ddpm.sample(3, (8, 8)),
-        ddpm.sample_ddim(3, 50, image_size=(8, 8)),
-        ddpm.sample_ddim(3, 1, image_size=(8, 8)),
-        ddpm.sample_ddim(3, 10, eta=1.0, image_size=(8, 8)),
-    ):
-        # D'un seul pas, x0 est divisé par √ᾱ_T ≈ 1/157 : 2^-24 · 157 · |x| d'arrondi.
-        torch.testing.assert_close(drawn, expected, atol=1e-4, rtol=0)
-
-
-@pytest.mark.parametrize("timesteps", [1, 40])
-def test_full_ddim_with_all_its_noise_is_ancestral_sampling(timesteps):
-    ddpm = tiny(timesteps, beta_start=1e-3, beta_end=0.2)
-    start = ddpm.noise(3)
-    torch.manual_seed(1)
-    ancestral = list(ddpm.ancestral_steps(start))
-    torch.manual_seed(1)
-    ddim = list(ddpm.ddim_steps(start, timesteps, eta=1.0))
-    assert [t for t, _ in ancestral] == [t for t, _ in ddim] == list(range(timesteps))[::-1]
-    for (_, one), (_, other) in zip(ancestral, ddim, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
-
-
-def test_only_eta_brings_chance_into_ddim():
-    ddpm = tiny()
-    start = ddpm.noise(2)
-    ends = {eta: [list(ddpm.ddim_steps(start, 5, eta))[-1][1] for _ in range(2)] for eta in (0, 1)}
-    assert torch.equal(*ends[0])
-    assert not torch.equal(*ends[1])
-    before = torch.get_rng_state()
-    list(ddpm.ddim_steps(start, 5))
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_each_image_may_be_at_its_own_instant():
-    ddpm, x, instants = tiny(), torch.randn(3, 1, 8, 8), torch.tensor([0, 400, 999])
-    torch.manual_seed(1)
-    together = ddpm.reverse_process(x, instants)
-    for index, t in enumerate(instants.tolist()):
-        torch.manual_seed(1)  # le même bruit pour tout le lot
-        alone = ddpm.reverse_process(x, t)
-        torch.testing.assert_close(together[index], alone[index], atol=1e-6, rtol=1e-5)
-
-
-def test_last_ancestral_step_adds_no_noise():
-    ddpm, x = tiny(), torch.randn(2, 1, 28, 28)
-    assert torch.equal(ddpm.reverse_process(x, 0), ddpm.reverse_process(x, 0))
-    assert not torch.equal(ddpm.reverse_process(x, 1), ddpm.reverse_process(x, 1))
-
-
-@pytest.mark.parametrize("timesteps", [1, 7, 1000])
-def test_ddim_instants(timesteps):
-    ddpm = DDPM(Zero(), timesteps)
-    assert ddpm.ddim_times(timesteps) == list(range(timesteps))[::-1]
-    for steps in range(1, timesteps + 1):
-        times = ddpm.ddim_times(steps)
-        assert len(times) == steps
-        assert times[0] == timesteps - 1
-        assert times[-1] >= 0
-        assert all(a > b for a, b in zip(times[:-1], times[1:], strict=True))
-
-
-@pytest.mark.parametrize(("steps", "gap"), [(10, 100), (20, 50), (50, 20), (100, 10)])
-def test_ddim_instants_are_regular(steps, gap):
-    assert DDPM(Zero()).ddim_times(steps) == list(range(999, 0, -gap))
-
-
-@pytest.mark.parametrize("steps", [0, -1, 1001])
-def test_impossible_number_of_ddim_steps_is_refused(steps):
-    ddpm = DDPM(Zero())
-    for call in (
-        lambda: ddpm.ddim_times(steps),
-        lambda: ddpm.sample_ddim(1, steps),
-        lambda: next(ddpm.ddim_steps(torch.randn(1, 1, 8, 8), steps)),
-    ):
-        with pytest.raises(ValueError, match=rf"de 1 à 1000 .*, reçu steps = {steps}"):
-            call()
-
-
-@pytest.mark.parametrize("eta", [-0.1, 1.5, math.nan])
-def test_impossible_eta_is_refused(eta):
-    with pytest.raises(ValueError, match="eta doit être entre 0 et 1, reçu"):
-        DDPM(Zero()).sample_ddim(1, 10, eta)
-
-
-# --- tirages --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_samples_are_images(channels):
-    ddpm = DDPM(UNet(channels, channels, 8, width=2).eval(), 5, 0.1, 0.3)
-    torch.manual_seed(2)
-    drawn = [ddpm.sample(2, (9, 12)), ddpm.sample_ddim(2, 3, image_size=(9, 12))]
-    for x in drawn:
-        assert x.shape == (2, channels, 9, 12)
-        assert x.dtype == torch.float32
-        assert x.min() >= 0
-        assert x.max() <= 1
-        assert not x.requires_grad
-    torch.manual_seed(2)
-    assert torch.equal(ddpm.sample(2, (9, 12)), drawn[0])
-    assert not torch.equal(ddpm.sample(2, (9, 12)), drawn[0])
-
-
-def test_default_samples_are_those_of_the_lab():
-    ddpm = tiny(50)
-    assert ddpm.sample().shape == (16, 1, 28, 28)
-    assert ddpm.sample_ddim().shape == (16, 1, 28, 28)
-
-
-def test_samples_match_the_steps_one_looks_at():
-    ddpm = tiny(6)
-    torch.manual_seed(3)
-    *_, (t, last) = ddpm.ancestral_steps(ddpm.noise(2))
-    torch.manual_seed(3)
-    assert t == 0
-    assert torch.equal(ddpm.sample(2), ((last + 1) / 2).clamp(0, 1))
-    torch.manual_seed(3)
-    *_, (_, last) = ddpm.ddim_steps(ddpm.noise(2), 4, 0.5)
-    torch.manual_seed(3)
-    assert torch.equal(ddpm.sample_ddim(2, 4, 0.5), ((last + 1) / 2).clamp(0, 1))
-
-
-def test_starting_noise_is_a_standard_gaussian():
-    x = tiny().noise(64, (28, 28))
-    assert abs(x.mean().item()) < 5 / math.sqrt(x.numel())
-    assert abs(x.var().item() - 1) < 5 * math.sqrt(2 / x.numel())
-
-
-@pytest.mark.parametrize("number", [0, -3])
-def test_no_image_asked_is_refused(number):
-    ddpm = DDPM(Zero())
-    for call in (ddpm.sample, ddpm.sample_ddim, ddpm.noise):
-        with pytest.raises(ValueError, match=f"au moins une image, reçu {number}"):
-            call(number)
-
-
-def test_prediction_keeps_no_gradient_and_is_float32(monkeypatch):
-    ddpm, x = tiny(), torch.randn(2, 1, 28, 28)
-    exact = ddpm.predict_noise(x, 5)
-    monkeypatch.setattr(
-        diffusion, "fast_inference", lambda device: torch.autocast("cpu", torch.bfloat16)
-    )
-    rounded = ddpm.predict_noise(x, 5)
-    assert rounded.dtype == torch.float32
-    assert not rounded.requires_grad
-    # bf16 garde huit bits : 2^-8 d'écart par opération, une vingtaine de couches de suite.
-    assert not torch.equal(rounded, exact)
-    torch.testing.assert_close(rounded, exact, atol=0.05 * exact.abs().max().item(), rtol=0)
-
-
-# --- guidance -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("guidance", "factors"), [
-    (1, (3, 5)), (0, (1, 1)), (2, (5, 9)), (0.5, (2, 3)),  # 1 + s (f - 1), f de la classe
-])  # fmt: skip
-def test_guidance_extrapolates_from_the_unconditional_noise(guidance, factors):
-    ddpm, x = DDPM(ByClass()), torch.randn(2, 1, 8, 8)
-    expected = torch.tensor(factors, dtype=torch.float32)[:, None, None, None] * x
-    found = ddpm.predict_noise(x, 7, torch.tensor([0, 1]), guidance)
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(ddpm.predict_noise(x, 7), x)
-
-
-def test_guidance_of_a_unet_is_the_formula_over_two_passes():
-    unet = UNet(width=4, num_classes=10).eval()
-    ddpm, x, t = DDPM(unet), torch.randn(3, 1, 28, 28), torch.tensor([0, 400, 999])
-    labels = torch.tensor([1, 0, 9])
-    with torch.no_grad():
-        without, conditional = unet(x, t), unet(x, t, labels)
-    found = ddpm.predict_noise(x, t, labels, 3.0)
-    torch.testing.assert_close(found, without + 3 * (conditional - without))
-
-
-def test_labels_and_guidance_reach_every_sampler():
-    ddpm, labels = DDPM(ByClass(), 10, 0.05, 0.4), torch.tensor([0, 1, 1])
-    guided = {"labels": labels, "guidance": 2.0}
-    start = ddpm.noise(3, (8, 8))
-
-    def after(make, **options):
-        torch.manual_seed(1)
-        return [x for _, x in make(start, **options)][0]
-
-    for make in (ddpm.ancestral_steps, lambda x, **options: ddpm.ddim_steps(x, 4, **options)):
-        plain, conditional = after(make), after(make, labels=labels)
-        assert not torch.equal(plain, conditional)
-        assert not torch.equal(conditional, after(make, **guided))
-        torch.testing.assert_close(after(make, labels=labels, guidance=0.0), plain)
-    for make, steps in ((ddpm.sample, {}), (ddpm.sample_ddim, {"steps": 4})):
-        draws = []
-        for options in ({}, {"labels": labels}, guided):
-            torch.manual_seed(1)
-            draws.append(make(3, image_size=(8, 8), **steps, **options))
-        assert not torch.equal(draws[0], draws[1])
-        assert not torch.equal(draws[1], draws[2])
-
-
-@pytest.mark.parametrize("options", [
-    {"labels": torch.tensor([0])}, {"guidance": 2.0}, {"labels": torch.tensor([0]), "guidance": 2},
-])  # fmt: skip
-def test_guiding_an_unconditional_model_is_refused(options):
-    ddpm = tiny(10)
-    for call in (
-        lambda: ddpm.sample(1, **options),
-        lambda: ddpm.sample_ddim(1, 5, **options),
-        lambda: ddpm.predict_noise(torch.randn(1, 1, 28, 28), 3, **options),
-        lambda: ddpm.reverse_process(torch.randn(1, 1, 28, 28), 3, **options),
-    ):
-        with pytest.raises(ValueError, match="n'a pas de classes : entraînez un UNet"):
-            call()
-
-
 def test_training_an_unconditional_model_with_labels_is_refused():
     with pytest.raises(ValueError, match="n'a pas de classes : entraînez un UNet"):
         tiny(10).loss(images(4, 28), torch.tensor([0, 1, 2, 3]))
 
 
-@pytest.mark.parametrize("guidance", [0.0, 2.0])
-def test_guidance_without_labels_is_refused(guidance):
-    with pytest.raises(ValueError, match=rf"guidance = {guidance}\) demande des classes"):
-        DDPM(ByClass()).sample_ddim(1, 5, guidance=guidance)
+@pytest.mark.parametrize(
+    "x0", [torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(2, 1, 8, 8).int()]
+)
+def test_integer_images_are_refused(x0):
+    ddpm = DDPM(Zero())
+    for call in (lambda: ddpm.loss(x0), lambda: ddpm.forward_process(x0, 3, x0)):
+        with pytest.raises(ValueError, match=r"nombres réels attendus, reçu torch.*127.5 - 1"):
+            call()
 
 
-@pytest.mark.parametrize("guidance", [-0.5, math.nan])
-def test_negative_guidance_is_refused(guidance):
-    with pytest.raises(ValueError, match="guidance doit être positive ou nulle, reçu"):
-        DDPM(ByClass()).sample_ddim(1, 5, labels=torch.tensor([0]), guidance=guidance)
+def test_what_is_not_a_tensor_is_refused():
+    with pytest.raises(ValueError, match="un tenseur est attendu, reçu ndarray"):
+        DDPM(Zero()).loss(images().numpy())
 
 
-@pytest.mark.parametrize("labels", [[0, 11], [-1, 2], [3]])
-@pytest.mark.parametrize("guidance", [1.0, 2.0])
-def test_samples_of_impossible_labels_are_refused(labels, guidance):
-    ddpm = DDPM(UNet(width=2, num_classes=10).eval(), 10)
-    with pytest.raises(ValueError, match="entre 0 et 9 attendues"):
-        ddpm.sample_ddim(2, 5, labels=torch.tensor(labels), guidance=guidance)
+def test_images_left_in_the_unit_interval_are_pointed_out_once():
+    ddpm = DDPM(Zero())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(5):
+            ddpm.loss(images().abs())
+    (warning,) = caught
+    assert "aucun pixel de x0 n'est négatif" in str(warning.message)
+    assert "value_range=(-1., 1.)" in str(warning.message)
+    assert warning.filename == __file__  # la ligne montrée est celle de l'appelant
+
+
+def test_images_of_the_right_range_are_not_pointed_out():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DDPM(Zero()).loss(images())
 
 
 # --- apprendre ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
-"""Les VAE du lab 03 : leurs formes, leur perte contre torch, leurs bornes contre une intégrale."""
+"""Les VAE du lab 03 : leurs formes, leur perte contre torch, leur pas."""
 
+import inspect
 import math
 
 import numpy as np
@@ -11,16 +12,16 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from labkit.models import (
     VAE,
+    ConvCVAE,
     ConvDecoder,
     ConvEncoder,
     DenseDecoder,
     DenseEncoder,
-    active_units,
     gaussian_kl,
-    importance_weighted_bound,
     reparameterize,
     vae_loss,
     vae_loss_from_logits,
+    vae_step,
 )
 
 DENSE = [(400,), (256, 128), (512, 256), (512, 256, 64)]
@@ -271,9 +272,9 @@ def test_kl_is_never_negative_and_zero_at_the_prior():
 
 
 def test_kl_is_summed_in_float32():
-    kld = gaussian_kl(torch.full((100, 10), 1.5).bfloat16(), torch.zeros(100, 10).bfloat16())
-    assert kld.dtype == torch.float32
-    assert kld.sum().item() == pytest.approx(1000 * 1.125)
+    kl = gaussian_kl(torch.full((100, 10), 1.5).bfloat16(), torch.zeros(100, 10).bfloat16())
+    assert kl.dtype == torch.float32
+    assert kl.sum().item() == pytest.approx(1000 * 1.125)
 
 
 @pytest.mark.parametrize("shape", [(6, 784), (6, 1, 28, 28)])
@@ -284,14 +285,14 @@ def test_bce_against_torch(shape):
     precise = logits.double().sigmoid().view_as(x)
     exact = F.binary_cross_entropy(precise, x.double(), reduction="sum")
     rounded = F.binary_cross_entropy(x_recon.view_as(x), x, reduction="sum")
-    for (total, bce, kld), expected in (
+    for (total, bce, kl), expected in (
         (vae_loss_from_logits(logits, x, mu, logvar), exact.float()),
         (vae_loss(x_recon, x, mu, logvar), rounded),  # 1 - x_recon a déjà perdu des décimales
     ):
         torch.testing.assert_close(bce, expected, rtol=2e-6, atol=0)
-        torch.testing.assert_close(kld, gaussian_kl(mu, logvar).sum())
-        torch.testing.assert_close(total, bce + kld)
-        assert total.dim() == bce.dim() == kld.dim() == 0
+        torch.testing.assert_close(kl, gaussian_kl(mu, logvar).sum())
+        torch.testing.assert_close(total, bce + kl)
+        assert total.dim() == bce.dim() == kl.dim() == 0
 
 
 def test_bce_of_binary_images_is_the_bernoulli_likelihood():
@@ -307,9 +308,9 @@ def test_beta_weighs_the_kl_only(beta):
     plain = vae_loss_from_logits(logits, x, mu, logvar)
     for loss in (vae_loss_from_logits, vae_loss):
         output = logits if loss is vae_loss_from_logits else logits.sigmoid()
-        total, bce, kld = loss(output, x, mu, logvar, beta=beta)
+        total, bce, kl = loss(output, x, mu, logvar, beta=beta)
         torch.testing.assert_close(total, plain[1] + beta * plain[2])
-        torch.testing.assert_close((bce, kld), plain[1:])
+        torch.testing.assert_close((bce, kl), plain[1:])
 
 
 def test_loss_is_summed_over_the_batch():
@@ -388,128 +389,66 @@ def test_nan_reaches_the_loss():
     assert vae_loss(nan, x, zeros, zeros)[0].isnan()
 
 
-# --- bornes ---------------------------------------------------------------------------------------
+# --- le pas ---------------------------------------------------------------------------------------
 
 
-class Linear(nn.Module):
-    """Un VAE à une dimension dont log p(x) se calcule par une intégrale simple."""
-
-    def __init__(self, mean: float, std: float):
-        super().__init__()
-        self.latent_dim = 1
-        self.mean, self.logvar = mean, 2 * math.log(std)
-        self.slopes = 0.4 * torch.randn(100)
-        self.offsets = torch.randn(100)
-
-    def encoder_part(self) -> nn.Module:
-        outer = self
-
-        class Encoder(nn.Module):
-            latent_dim = 1
-
-            def forward(self, x):
-                ones = torch.ones(len(x), 1)
-                return outer.mean * ones, outer.logvar * ones
-
-        return Encoder()
-
-    def forward(self, z):
-        return z * self.slopes + self.offsets  # [B, 1] -> [B, 100]
+def by_hand(model, batch, beta=1.0):
+    """Le pas écrit tel que le lab 03 l'explique."""
+    inputs = batch if isinstance(model, ConvCVAE) else batch[:1]
+    logits, mu, logvar = model.reconstruct_logits(*inputs)
+    total, bce, kl = vae_loss_from_logits(logits, batch[0], mu, logvar, beta)
+    return {"loss": total / len(mu), "bce": bce / len(mu), "kl": kl / len(mu)}
 
 
-def log_likelihood(decoder: Linear, x: torch.Tensor, z: np.ndarray) -> np.ndarray:
-    """log p(x|z) pour chaque z, en float64."""
-    logits = torch.from_numpy(z)[:, None] * decoder.slopes.double() + decoder.offsets.double()
-    return Bernoulli(logits=logits).log_prob(x.double()).sum(1).numpy()
+@pytest.mark.parametrize("make", [dense_vae, conv_vae, lambda: ConvCVAE(width=4)])
+def test_step_is_the_loss_of_the_lab_per_image(make):
+    model, batch = make(), (torch.rand(6, 1, 28, 28), torch.arange(6))
+    for beta in (1.0, 0.2, 5):
+        torch.manual_seed(1)
+        values = vae_step(model, beta)(batch)
+        torch.manual_seed(1)
+        expected = by_hand(model, batch, beta)
+        assert list(values) == ["loss", "bce", "kl"]
+        assert all(torch.equal(values[name], expected[name]) for name in values)
+    values["loss"].backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-@pytest.fixture
-def toy():
-    """Un VAE, une image, et par une grille fine : log p(x), les moments de log w et de w/p(x)."""
-    mean, std = 0.2, 0.7
-    decoder = Linear(mean, std)
-    x = (torch.rand(1, 100) < (0.4 * decoder.slopes + decoder.offsets).sigmoid()).float()
-    grid = np.linspace(-8, 8, 4001)
-    step = grid[1] - grid[0]
-    log_prior = -0.5 * (math.log(2 * math.pi) + grid**2)
-    log_q = -0.5 * (math.log(2 * math.pi * std**2) + ((grid - mean) / std) ** 2)
-    log_joint = log_likelihood(decoder, x, grid) + log_prior
-    shift = log_joint.max()
-    evidence = shift + math.log(np.exp(log_joint - shift).sum() * step)
-    q, log_w = np.exp(log_q) * step, log_joint - log_q
-    elbo = (q * log_w).sum()
-    variance = (q * (log_w - elbo) ** 2).sum()
-    dispersion = (q * (np.exp(log_w - evidence) - 1) ** 2).sum()
-    return VAE(decoder.encoder_part(), decoder), x, evidence, elbo, variance, dispersion
+def test_weight_may_follow_the_training():
+    """`fit` donne la part faite aux pas à deux arguments : rien à compter, donc rien à rejouer."""
+    model, batch = dense_vae(3, (16,)), (torch.rand(4, 784), torch.zeros(4))
+    step = vae_step(model, lambda progress: 2 * min(1.0, 4 * progress))
+    for progress, beta in ((0.0, 0.0), (0.125, 1.0), (0.25, 2.0), (1.0, 2.0), (0.125, 1.0)):
+        torch.manual_seed(1)
+        values = step(batch, progress)
+        torch.manual_seed(1)
+        assert torch.equal(values["loss"], by_hand(model, batch, beta)["loss"])
 
 
-def test_bound_with_one_draw_is_the_elbo(toy):
-    vae, x, _, elbo, variance, _ = toy
-    draws = importance_weighted_bound(vae, x.expand(4000, -1), k=1)
-    assert draws.shape == (4000,)
-    assert draws.mean().item() == pytest.approx(elbo, abs=5 * math.sqrt(variance / 4000))
-    assert draws.var().item() == pytest.approx(variance, rel=0.5)
+@pytest.mark.parametrize(("beta", "arguments"), [(1.0, 1), (lambda progress: progress, 2)])
+def test_step_says_by_its_arguments_whether_it_follows(beta, arguments):
+    step = vae_step(dense_vae(2, (8,)), beta)
+    required = [p for p in inspect.signature(step).parameters.values() if p.default is p.empty]
+    assert len(required) == arguments
 
 
-def test_bound_tightens_towards_the_evidence(toy):
-    vae, x, evidence, elbo, _, dispersion = toy
-    counts, means, errors = (1, 4, 16), [], []
-    for k in counts:
-        draws = importance_weighted_bound(vae, x.expand(4000, -1), k)
-        means.append(draws.mean().item())
-        errors.append(draws.std().item() / math.sqrt(4000))  # erreur type de la moyenne
-    for i in range(2):
-        assert means[i + 1] > means[i] - 5 * math.hypot(errors[i], errors[i + 1])
-    assert evidence - elbo > 10 * errors[0]  # l'écart à combler n'est pas dans le bruit
-    # log d'une moyenne de k poids d'espérance 1 : il reste Var(w) / 2k au premier ordre.
-    assert evidence - means[2] == pytest.approx(dispersion / 32, abs=5 * errors[2])
+def test_step_checks_the_range_of_the_images_once(monkeypatch):
+    counted, original = [], torch.Tensor.aminmax
+    monkeypatch.setattr(torch.Tensor, "aminmax", lambda x: counted.append(x) or original(x))
+    for model in (conv_vae(), ConvCVAE(width=4)):
+        counted.clear()
+        vae_step(model)((torch.rand(4, 1, 28, 28), torch.arange(4)))
+        assert len(counted) == 1
+        with pytest.raises(ValueError, match=r"images hors de \[0, 1\]"):
+            vae_step(model)((255 * torch.rand(4, 1, 28, 28), torch.arange(4)))
 
 
-def test_bound_is_exact_when_the_code_is_ignored():
-    """Si x ne dépend pas de z et que q est la loi a priori, tous les poids valent p(x)."""
-    decoder = Linear(mean=0.0, std=1.0)
-    decoder.slopes = torch.zeros(100)
-    x = torch.randint(0, 2, (2100, 100)).float()  # plus de deux blocs
-    vae = VAE(decoder.encoder_part(), decoder)
-    expected = Bernoulli(logits=decoder.offsets).log_prob(x).sum(1)
-    for k in (1, 7):
-        torch.testing.assert_close(importance_weighted_bound(vae, x, k), expected)
-
-
-def test_negative_elbo_is_the_loss():
-    vae, x = dense_vae(2, (32,)), torch.rand(500, 784)
-    with torch.no_grad():
-        losses = [vae_loss_from_logits(*swap(vae, x))[0].item() / 500 for _ in range(20)]
-    bound = torch.stack([importance_weighted_bound(vae, x, 1).mean() for _ in range(20)])
-    assert not bound.requires_grad
-    spread = math.hypot(np.std(losses), bound.std().item()) / math.sqrt(20)
-    assert -bound.mean().item() == pytest.approx(np.mean(losses), abs=5 * spread + 1e-3)
-
-
-def swap(vae, x):
-    """Les arguments de la perte, dans son ordre."""
-    logits, mu, logvar = vae.reconstruct_logits(x)
-    return logits, x, mu, logvar
-
-
-def test_active_units_of_made_up_means():
-    draws = torch.randn(10_000, 4)
-    scale = torch.tensor([1.0, 0.05, 0.2, 0.0])  # variances 1 ; 0,0025 ; 0,04 ; 0
-    mu = scale * draws + torch.tensor([0.0, 5.0, -3.0, 2.0])  # la moyenne ne compte pas
-    assert active_units(mu).tolist() == [True, False, True, False]
-    assert active_units(mu, threshold=0.001).tolist() == [True, True, True, False]
-    assert active_units(mu, threshold=0.5).sum() == 1
-
-
-def test_active_units_of_a_linear_gaussian_model():
-    """ACP probabiliste : mu(x) = W x / (|W|² + s²), sa variance est |W|² / (|W|² + s²)."""
-    w, s = torch.tensor([2.0, 0.02]), 1.0  # variances exactes 0,8 et 0,0004
-    z = torch.randn(50_000, 2)
-    x = w * z + s * torch.randn(50_000, 2)
-    mu = w * x / (w.square() + s**2)
-    exact = w.square() / (w.square() + s**2)
-    torch.testing.assert_close(mu.var(0), exact, rtol=5 * math.sqrt(2 / 50_000), atol=0)
-    assert active_units(mu).tolist() == [True, False]
+def test_step_refuses_a_negative_weight():
+    with pytest.raises(ValueError, match="beta doit être positif ou nul, reçu -1"):
+        vae_step(dense_vae(2, (8,)), -1)
+    step = vae_step(dense_vae(2, (8,)), lambda progress: progress - 0.5)
+    with pytest.raises(ValueError, match="beta doit être positif ou nul, reçu -0.5"):
+        step((torch.rand(2, 784), torch.zeros(2)), 0.0)
 
 
 # --- erreurs --------------------------------------------------------------------------------------
@@ -560,8 +499,6 @@ def test_images_outside_the_unit_interval(make, bad):
         vae_loss_from_logits(logits, x, mu, logvar)
     with pytest.raises(ValueError, match=r"images hors de \[0, 1\]"):
         vae_loss(logits.sigmoid(), x, mu, logvar)
-    with pytest.raises(ValueError, match=r"images hors de \[0, 1\]"):
-        importance_weighted_bound(vae, x, 1)
 
 
 def test_logits_given_in_place_of_images():
@@ -582,7 +519,17 @@ def test_loss_refuses_what_does_not_match(loss):
         loss(x[:1], x, zeros, zeros)  # une diffusion silencieuse fausserait la somme
 
 
-@pytest.mark.parametrize("k", [0, -1])
-def test_bound_needs_a_draw(k):
-    with pytest.raises(ValueError, match=f"au moins un tirage par image, reçu k = {k}"):
-        importance_weighted_bound(dense_vae(), torch.rand(2, 784), k)
+@pytest.mark.parametrize("make", [dense_vae, conv_vae])
+def test_bytes_are_refused(make):
+    with pytest.raises(ValueError, match="nombres réels attendus, reçu torch.uint8 ; x / 255"):
+        make().encode(torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("make", [dense_vae, conv_vae])
+def test_another_default_dtype_is_explained(make, default_float64):
+    vae = make()
+    with pytest.raises(ValueError, match="float32 pour un modèle en torch.float64"):
+        vae(torch.zeros(2, 1, 28, 28, dtype=torch.float32))
+    vae.float()
+    with pytest.raises(ValueError, match=r"codes z en torch.float64 pour un .* en torch.float32"):
+        vae.decode(torch.randn(2, vae.latent_dim))
