@@ -13,8 +13,8 @@ URL ?=
 
 # Sorties accentuées et fichiers en UTF-8, sous Windows aussi.
 export PYTHONUTF8 := 1
-# Aucune barre de progression dans les sorties comparées.
-export TQDM_DISABLE := 1
+# De simples lignes dans les sorties comparées, au lieu d'un affichage tenu à jour.
+export LABKIT_PROGRESS := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test site student notebooks bench references lint depot clean

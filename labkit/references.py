@@ -141,7 +141,7 @@ def save_reference(
     card = {
         "architecture": dict(architecture),
         **provenance(lab, data, seed),
-        "made_by": {**(getattr(history, "made_by", None) or {}), **(made_by or {})},
+        "made_by": {**(history.made_by or {}), **(made_by or {})},
         "epochs": len(history.seconds),
         "seconds": round(sum(history.seconds), 1),
         "metrics": {key: round(value, 5) for key, value in metrics.items()},
@@ -218,17 +218,9 @@ def provenance(lab: str, data, seed: int) -> dict:
         "commit": _commit(),
         **({"run": run} if run else {}),
         "seed": seed,
-        "dataset": _describe(data),
+        "dataset": data.fingerprint(),
         "machine": _machine(),
     }
-
-
-def _describe(data) -> dict:
-    if hasattr(data, "fingerprint"):
-        return data.fingerprint()
-    digest = hashlib.sha256(data.train.images.numpy())
-    digest.update(data.train.labels.numpy())
-    return {"name": data.name, "train": len(data.train), "sha256": digest.hexdigest()}
 
 
 def _to_json(name: str, card: Mapping) -> bytes:

@@ -127,9 +127,15 @@ def all_public_definitions(paths: list[Path]) -> dict[str, ast.AST]:
 
 
 PUBLIC_DEFINITIONS = all_public_definitions(files("**/*.py"))
-# Les modèles se lisent à côté de leur lab : la formule et les formes y suffisent.
+# Les modèles se lisent à côté de leur lab : la formule et les formes y suffisent. Les fichiers de
+# l'entraînement ne servent qu'à `fit`, dont tous les arguments sont décrits.
 WITH_ARGUMENTS = all_public_definitions(
-    [path for path in files("**/*.py") if path.parent.name != "models"]
+    [
+        path
+        for path in files("**/*.py")
+        if path.parent.name not in ("models", "training")
+        or path.stem in ("loop", "averages", "rates")
+    ]
 )
 
 

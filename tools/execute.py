@@ -233,7 +233,7 @@ def _run(paths: list[Path], output_dir: Path, parameters: dict, jobs: int | None
 
 def _limit_threads(threads: int) -> None:
     """Partage les cœurs entre les labs, sans barres de progression ; le noyau en hérite."""
-    os.environ.update({name: str(threads) for name in THREAD_VARIABLES}, TQDM_DISABLE="1")
+    os.environ.update({name: str(threads) for name in THREAD_VARIABLES}, LABKIT_PROGRESS="0")
 
 
 def _is_fresh(record: dict | None, expected: str, output_dir: Path) -> bool:

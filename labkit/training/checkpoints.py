@@ -5,13 +5,21 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from labkit.files import FileError
+from labkit.files import FileError, write_atomically
+from labkit.fingerprints import changes
+from labkit.training.device import rng_state
+from labkit.training.history import History, Totals
+from labkit.training.processes import gather
+
+_FORMAT = 2  # change quand ce qui est gardé change
 
 
 class CheckpointError(FileError):
@@ -23,15 +31,125 @@ def previous_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.precedent")
 
 
-def read_checkpoint(path: Path, device: torch.device) -> dict | None:
-    """Relit le point de reprise, ou celui d'avant s'il est abîmé ou absent.
+class CheckpointFile:
+    """Le fichier d'un point de reprise, et l'empreinte de l'entraînement qui s'y garde.
 
     Args:
-        path: fichier donné à `fit`.
-        device: appareil où placer les tenseurs.
+        path: fichier, dossier créé au besoin ; `~` est le dossier personnel.
+        made_by: empreinte de l'entraînement, `labkit.fingerprints.fingerprint(…)`.
+        announce: fonction qui affiche une ligne de journal.
+    """
+
+    def __init__(self, path: str | Path, made_by: dict, announce: Callable[[str], None]):
+        self.path = Path(path).expanduser().absolute()
+        self.made_by, self.announce = made_by, announce
+        self.written = False
+
+    def write(self, state: dict) -> None:
+        """Remplace le point de reprise ; celui d'avant est gardé à côté.
+
+        Raises:
+            FileError: disque plein, ou dossier où l'on ne peut pas écrire.
+        """
+        buffer = io.BytesIO()
+        torch.save({"format": _FORMAT, "made_by": self.made_by, **state}, buffer)
+        write_atomically(self.path, buffer.getvalue(), previous=previous_path(self.path))
+        if not self.written:
+            self.announce(f"Point de reprise : {self.path}")
+        self.written = True
+
+    def read(self) -> dict | None:
+        """Relit ce que `write` a gardé, ou renvoie None s'il n'y a rien.
+
+        Raises:
+            CheckpointError: fichier abîmé, ou écrit par une autre version.
+        """
+        state = read_checkpoint(self.path)
+        self.written = state is not None
+        if state is not None and state.get("format") != _FORMAT:
+            raise CheckpointError(
+                f"{self.path} a été écrit par une autre version de labkit. Donnez un autre fichier "
+                "à `checkpoint`, ou resume=False pour recommencer."
+            )
+        return state
+
+
+def capture(trainer: Any) -> dict:
+    """Tout ce dont dépend la suite d'un entraînement, dans tous ses processus."""
+    return {
+        "models": {name: module.state_dict() for name, module in trainer.modules.items()},
+        "networks": {name: network.state() for name, network in trainer.networks.items()},
+        "history": asdict(trainer.history),
+        "counters": {name: getattr(trainer, name) for name in _COUNTERS},
+        "totals": asdict(trainer.merged_totals()),
+        "stream": trainer.stream.state(),
+        "rngs": gather(rng_state(), trainer.process),
+    }
+
+
+_COUNTERS = ("epoch", "step", "epoch_step", "trained", "seconds")
+
+
+def restore(trainer: Any, file: CheckpointFile) -> None:
+    """Rend à un entraînement l'état que donnait `capture`, si `file` en a gardé un.
+
+    Raises:
+        CheckpointError: autres modèles, autre entraînement, autre nombre de processus au milieu
+            d'une époque ; aucun poids n'a alors changé.
+    """
+    state = file.read()
+    if state is None:
+        return
+    for name, module in trainer.modules.items():
+        check_same_model(state["models"].get(name, {}), module, file.path)
+    _check_same_training(state, file)
+    _check_same_processes(state, trainer.process.num_processes, file.path)
+    for name, module in trainer.modules.items():
+        module.load_state_dict(state["models"][name])
+    for name, network in trainer.networks.items():
+        network.restore(state["networks"][name])
+    trainer.history = History(**state["history"])
+    for name, value in state["counters"].items():
+        setattr(trainer, name, value)
+    if trainer.process.is_main_process:  # ces sommes sont déjà celles de tous
+        trainer.totals = Totals(**state["totals"])
+    rank = min(trainer.process.process_index, len(state["rngs"]) - 1)
+    trainer.stream.restore(state["stream"], state["rngs"][rank])
+    trainer.last_good = trainer.copy_weights()
+    file.announce(_describe_restart(file.path, trainer))
+
+
+def _check_same_training(state: dict, file: CheckpointFile) -> None:
+    found = changes(state["made_by"], file.made_by)
+    if found:
+        raise CheckpointError(
+            f"{file.path} vient d'un autre entraînement : {' ; '.join(found)}. Donnez un autre "
+            "fichier à `checkpoint`, ou resume=False pour recommencer."
+        )
+
+
+def _check_same_processes(state: dict, count: int, path: Path) -> None:
+    if state["stream"]["position"] and len(state["rngs"]) != count:
+        raise CheckpointError(
+            f"{path} s'est arrêté au milieu d'une époque de {len(state['rngs'])} processus, ici "
+            f"{count} : lancez-en autant, ou resume=False pour recommencer."
+        )
+
+
+def _describe_restart(path: Path, trainer: Any) -> str:
+    """La ligne qui dit d'où l'entraînement repart."""
+    if trainer.epoch >= trainer.epochs:
+        done = f"les {trainer.epochs} époques sont déjà faites"
+        return f"{path} : {done} ; augmentez `epochs` au besoin."
+    lots = f", lot {trainer.epoch_step}" if trainer.epoch_step else ""
+    return f"Reprise de {path} après l'époque {trainer.epoch}{lots}."
+
+
+def read_checkpoint(path: Path) -> dict | None:
+    """Relit le point de reprise, ou celui d'avant s'il est abîmé ou absent.
 
     Returns:
-        Ce que `fit` a enregistré, ou None s'il n'y a aucun fichier.
+        Ce que `fit` a enregistré, tenseurs sur le processeur, ou None s'il n'y a aucun fichier.
 
     Raises:
         CheckpointError: fichier que l'on ne peut pas ouvrir, qui n'est pas un point de reprise,
@@ -42,7 +160,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict | None:
         content = _read_if_present(candidate)
         if content is None:
             continue
-        state = _load_if_sound(content, device)
+        state = _load_if_sound(content)
         if state is not None and not (isinstance(state, dict) and "models" in state):
             raise CheckpointError(
                 f"{candidate} n'est pas un point de reprise écrit par fit. Donnez un autre fichier "
@@ -76,12 +194,12 @@ def _read_if_present(path: Path) -> bytes | None:
         ) from error
 
 
-def _load_if_sound(content: bytes, device: torch.device) -> dict | None:
+def _load_if_sound(content: bytes) -> dict | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if archive.testzip() is not None:  # une somme de contrôle ne correspond plus
                 return None
-        return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # contenu tronqué, remplacé, d'un autre format : toujours la même réponse
         return None
 

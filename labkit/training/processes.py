@@ -1,7 +1,7 @@
-"""Ce que `fit` doit savoir des processus qui s'entraînent ensemble, et de leur hasard.
+"""Ce que `fit` doit savoir des processus qui s'entraînent ensemble.
 
-Les modèles restent tels quels, ni enveloppe ni copie : les processus s'échangent gradients et
-tirages par Accelerate. Avec un seul processus, aucune de ces fonctions n'échange rien.
+Les modèles restent tels quels, ni enveloppe ni copie : les processus s'échangent gradients,
+statistiques et tirages par Accelerate. Avec un seul processus, rien ne s'échange.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 def process_state():
@@ -30,12 +31,7 @@ def process_state():
 
 
 def broadcast_weights(module: nn.Module, process) -> None:
-    """Donne à tous les processus les poids du premier.
-
-    Args:
-        module: modèle, de mêmes formes partout.
-        process: état rendu par `process_state`.
-    """
+    """Donne à tous les processus les poids du premier."""
     if process.num_processes == 1:
         return
     from accelerate.utils import broadcast
@@ -45,12 +41,7 @@ def broadcast_weights(module: nn.Module, process) -> None:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], process) -> None:
-    """Remplace chaque gradient par sa moyenne sur les processus.
-
-    Args:
-        parameters: paramètres, dans le même ordre partout ; ceux sans gradient sont laissés.
-        process: état rendu par `process_state`.
-    """
+    """Remplace chaque gradient par sa moyenne sur les processus ; les absents sont laissés."""
     if process.num_processes == 1:
         return
     from accelerate.utils import reduce
@@ -60,13 +51,19 @@ def average_gradients(parameters: Iterable[nn.Parameter], process) -> None:
             parameter.grad.copy_(reduce(parameter.grad, reduction="mean"))
 
 
-def anyone(requested: bool, process) -> bool:
-    """Dit si l'un des processus le demande : tous s'arrêtent au même pas, ou s'attendraient.
+def average_buffers(module: nn.Module, process) -> None:
+    """Rend communes les statistiques de BatchNorm, que chaque processus tient de ses lots."""
+    if process.num_processes == 1:
+        return
+    from accelerate.utils import reduce
 
-    Args:
-        requested: la demande de ce processus.
-        process: état rendu par `process_state`.
-    """
+    for buffer in module.buffers():
+        if buffer.is_floating_point():
+            buffer.copy_(reduce(buffer, reduction="mean"))
+
+
+def anyone(requested: bool, process) -> bool:
+    """Dit si l'un des processus le demande : tous s'arrêtent au même pas, ou s'attendraient."""
     if process.num_processes == 1:
         return requested
     from accelerate.utils import reduce
@@ -75,19 +72,13 @@ def anyone(requested: bool, process) -> bool:
     return reduce(flag, reduction="sum").item() > 0
 
 
-def rng_state() -> dict[str, Tensor]:
-    """L'état du hasard de torch, sur le processeur et sur le GPU."""
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
+def gather(value: Any, process) -> list:
+    """La valeur de chaque processus, dans l'ordre des rangs."""
+    if process.num_processes == 1:
+        return [value]
+    from accelerate.utils import gather_object
 
-
-def set_rng_state(state: Mapping[str, Tensor]) -> None:
-    """Rétablit un état donné par `rng_state`."""
-    torch.set_rng_state(state["cpu"].cpu())
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"].cpu())
+    return gather_object([value])
 
 
 def synchronize_rng(process) -> None:

@@ -11,14 +11,12 @@ import torch
 from torch import nn
 
 from labkit.files import FileError, write_atomically
-from labkit.training import checkpoints, fit
+from labkit.training import Player, checkpoints, fit
 from labkit.training.checkpoints import (
     CheckpointError,
     previous_path,
     read_checkpoint,
 )
-
-CPU = torch.device("cpu")
 
 
 def train(model: nn.Module, epochs: int, path, **options):
@@ -87,8 +85,8 @@ def test_rotation_keeps_the_two_last_checkpoints(tmp_path):
     path = tmp_path / "dossier" / "point.pt"
     train(new_model(), 3, path)
     assert sorted(file.name for file in path.parent.iterdir()) == ["point.pt", "point.pt.precedent"]
-    assert read_checkpoint(path, CPU)["epoch"] == 3
-    assert read_checkpoint(previous_path(path), CPU)["epoch"] == 2
+    assert read_checkpoint(path)["counters"]["epoch"] == 3
+    assert read_checkpoint(previous_path(path))["counters"]["epoch"] == 2
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
@@ -175,7 +173,7 @@ def test_no_flipped_bit_changes_what_is_read(saved):
     positions = range(0, len(content), max(1, len(content) // 150))
     for position in positions:
         flipped = content[:position] + bytes([content[position] ^ 16]) + content[position + 1 :]
-        state = checkpoints._load_if_sound(flipped, CPU)
+        state = checkpoints._load_if_sound(flipped)
         if state is None:
             refused += 1
             continue
@@ -185,11 +183,11 @@ def test_no_flipped_bit_changes_what_is_read(saved):
 
 def test_lost_checkpoint_falls_back_on_the_one_before(saved):
     saved.unlink()
-    assert read_checkpoint(saved, CPU)["epoch"] == 1
+    assert read_checkpoint(saved)["counters"]["epoch"] == 1
 
 
 def test_no_checkpoint_is_not_an_error(tmp_path):
-    assert read_checkpoint(tmp_path / "absent.pt", CPU) is None
+    assert read_checkpoint(tmp_path / "absent.pt") is None
 
 
 def test_a_file_that_cannot_be_opened_is_not_called_damaged(saved, monkeypatch):
@@ -227,7 +225,7 @@ def test_checkpoint_of_adversaries_is_not_one_of_a_single_model(saved):
     model = new_model()
     with pytest.raises(CheckpointError, match="autre modèle"):
         fit(
-            {"a": lambda x: {"loss": model(x).mean()}}, [torch.ones(2, 4)], 3, {"a": model},
+            {"a": Player(model, lambda x: {"loss": model(x).mean()})}, [torch.ones(2, 4)], 3,
             checkpoint=saved, log_every=0,
         )  # fmt: skip
 
@@ -242,7 +240,7 @@ def test_sound_file_that_is_not_a_checkpoint(content, saved):
 def test_resume_false_ignores_other_models(saved):
     history = train(new_model(hidden=6), 1, saved, resume=False)
     assert len(history["loss"]) == 1
-    assert read_checkpoint(saved, CPU)["models"][""]["0.bias"].shape == (6,)
+    assert read_checkpoint(saved)["models"][""]["0.bias"].shape == (6,)
 
 
 class Malicious:

@@ -34,7 +34,7 @@ def outputs():
     notebook = new_notebook(cells=[new_code_cell(TRAINING)])
     root = {"metadata": {"path": str(Path(labkit.__file__).parents[1])}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("TQDM_DISABLE", raising=False)  # un étudiant ne l'a pas
+        patch.delenv("LABKIT_PROGRESS", raising=False)  # un étudiant ne l'a pas
         NotebookClient(notebook, kernel_name="python3", resources=root).execute()
     return notebook.cells[0].outputs
 

@@ -1,0 +1,247 @@
+"""Les joueurs : un modèle, le pas qui donne sa perte, et la façon dont `fit` l'entraîne.
+
+Plusieurs joueurs peuvent entraîner le même modèle, comme une pénalité calculée un pas sur seize :
+ils partagent alors un optimiseur, donc ses moments.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+Step = Callable[..., Mapping[str, Tensor]]
+Rate = float | Callable[[float], float]
+DEFAULT_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Player:
+    """Un modèle et la façon dont `fit` l'entraîne.
+
+    Attributes:
+        model: module à entraîner.
+        step: fonction lot -> {"loss": scalaire, …}, ou (lot, avancement) -> {…}.
+        every: le pas n'est joué qu'un lot sur `every`, le dernier de chaque groupe.
+        lr: taux d'apprentissage, nombre ou fonction de l'avancement dans [0, 1] ; 1e-3 par défaut.
+        optimizer: fabrique appelée par `optimizer(paramètres, lr=…)` ; Adam par défaut.
+        accumulate: nombre de lots dont les gradients sont moyennés avant une mise à jour.
+        max_grad_norm: norme au-delà de laquelle le gradient est raccourci (Pascanu et coll., 2013).
+        average: ce que renvoie `moving_average(model)`, mis à jour après chaque mise à jour.
+
+    Les joueurs d'un même modèle prennent `lr` et `optimizer` du premier d'entre eux.
+    """
+
+    model: nn.Module
+    step: Step
+    every: int = 1
+    lr: Rate | None = None
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None
+    accumulate: int = 1
+    max_grad_norm: float | None = None
+    average: AveragedModel | None = None
+
+    def takes_progress(self) -> bool:
+        """Dit si le pas demande aussi l'avancement : deux arguments obligatoires."""
+        parameters = inspect.signature(self.step).parameters.values()
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        required = [p for p in parameters if p.kind in positional and p.default is p.empty]
+        return len(required) > 1
+
+
+def settle(players: Mapping[str, Player]) -> dict[str, Player]:
+    """Vérifie les réglages de chaque joueur et complète ceux que le premier du modèle décide.
+
+    Raises:
+        TypeError, ValueError: réglage impossible ; le message le nomme et dit quoi écrire.
+    """
+    if not players:
+        raise ValueError("il faut au moins un joueur : un modèle et son pas.")
+    settled: dict[str, Player] = {}
+    for name, player in players.items():
+        _check(name, player)
+        leader = next((p for p in settled.values() if p.model is player.model), None)
+        settled[name] = _complete(player) if leader is None else _follow(name, player, leader)
+    return settled
+
+
+def _complete(player: Player) -> Player:
+    return replace(
+        player,
+        lr=DEFAULT_RATE if player.lr is None else player.lr,
+        optimizer=player.optimizer or torch.optim.Adam,
+    )
+
+
+def _follow(name: str, player: Player, leader: Player) -> Player:
+    for setting in ("lr", "optimizer"):
+        if getattr(player, setting) not in (None, getattr(leader, setting)):
+            raise ValueError(
+                f"{setting} de {name!r} diffère de celui d'un autre joueur du même modèle, dont il "
+                f"partage l'optimiseur : ne donnez {setting} qu'au premier."
+            )
+    if max(player.accumulate, leader.accumulate) > 1:
+        raise ValueError(
+            f"{name!r} partage son modèle avec un autre joueur : accumulate doit y valoir 1, les "
+            "gradients de l'un se mêleraient à ceux de l'autre."
+        )
+    return replace(player, lr=leader.lr, optimizer=leader.optimizer)
+
+
+def _check(name: str, player: Player) -> None:
+    if not isinstance(player, Player):
+        raise TypeError(
+            f"le joueur {name!r} doit être un labkit.Player(model, step), reçu "
+            f"{type(player).__name__}."
+        )
+    _check_model(player.model)
+    if not callable(player.step):
+        raise TypeError(
+            f'step attend une fonction lot -> {{"loss": perte}}, reçu {type(player.step).__name__}.'
+        )
+    check_whole("every", player.every)
+    check_whole("accumulate", player.accumulate)
+    _check_rate(player.lr)
+    _check_optimizer(player.optimizer)
+    _check_norm(player.max_grad_norm)
+    if player.average is not None and not isinstance(player.average, AveragedModel):
+        raise TypeError(
+            "average attend ce que renvoie labkit.moving_average(model), reçu "
+            f"{type(player.average).__name__}."
+        )
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        hint = " model et batches sont-ils inversés ?" if hasattr(model, "__iter__") else ""
+        raise TypeError(f"model attend un torch.nn.Module, reçu {type(model).__name__}.{hint}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(
+            f"{type(model).__name__} n'a aucun poids à apprendre : il n'en a pas, ou tous sont "
+            "gelés. Rendez-leur leur gradient par model.requires_grad_(True)."
+        )
+
+
+def check_whole(name: str, value: Any) -> None:
+    """Refuse ce qui n'est pas un entier d'au moins 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} attend un nombre entier, reçu {value!r} : écrivez {name}=3.")
+    if value < 1:
+        raise ValueError(f"{name} doit valoir au moins 1, reçu {name}={value}.")
+
+
+def _check_rate(lr: Any) -> None:
+    if lr is None or callable(lr):
+        return
+    if isinstance(lr, (bool, str)) or not isinstance(lr, (int, float)):
+        raise TypeError(
+            f"lr attend un nombre ou une fonction de l'avancement, reçu {lr!r} : écrivez lr=1e-3."
+        )
+    if not lr >= 0:
+        raise ValueError(f"le taux d'apprentissage doit être positif, reçu lr={lr}.")
+
+
+def _check_optimizer(optimizer: Any) -> None:
+    if optimizer is None or (callable(optimizer) and not isinstance(optimizer, str)):
+        return
+    received = repr(optimizer) if isinstance(optimizer, str) else type(optimizer).__name__
+    raise TypeError(
+        f"optimizer attend une fabrique, que fit appelle lui-même, reçu {received} : écrivez "
+        "optimizer=torch.optim.Adam, sans parenthèses ni guillemets, ou functools.partial("
+        "torch.optim.SGD, momentum=0.9)."
+    )
+
+
+def _check_norm(norm: Any) -> None:
+    if norm is not None and not norm > 0:
+        raise ValueError(
+            "la norme du gradient doit être bornée par un nombre strictement positif, reçu "
+            f"max_grad_norm={norm}."
+        )
+
+
+def build_optimizer(player: Player, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Crée l'optimiseur, en version fusionnée (une seule boucle compilée) quand elle existe."""
+    factory, lr = player.optimizer, player.lr(0.0) if callable(player.lr) else player.lr
+    options = {"fused": True} if "fused" in inspect.signature(factory).parameters else {}
+    try:
+        return factory(parameters, lr=lr, **options)
+    except RuntimeError:  # version fusionnée absente sur cet appareil ou dans cette version
+        return factory(parameters, lr=lr)
+
+
+class Network:
+    """Un modèle, ses poids à apprendre et l'optimiseur que partagent ses joueurs."""
+
+    def __init__(self, leader: Player):
+        self.module = leader.model
+        self.parameters = [p for p in leader.model.parameters() if p.requires_grad]
+        self.optimizer = build_optimizer(leader, self.parameters)
+        self.rate = leader.lr if callable(leader.lr) else None
+        self.plays = 0  # pas joués, suivis ou non d'une mise à jour
+
+    def state(self) -> dict:
+        """Moments, et gradients d'une accumulation en cours."""
+        return {
+            "optimizer": type(self.optimizer).__name__,
+            "moments": self.optimizer.state_dict()["state"],
+            "gradients": [parameter.grad for parameter in self.parameters],
+            "plays": self.plays,
+        }
+
+    def restore(self, saved: dict) -> None:
+        """Reprend l'état que donnait `state`, avec les réglages de cet appel de `fit`."""
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": saved["moments"], "param_groups": groups})
+        for parameter, gradient in zip(self.parameters, saved["gradients"], strict=True):
+            parameter.grad = None if gradient is None else gradient.to(parameter.device)
+        self.plays = saved["plays"]
+
+
+def check_result(result: Any) -> None:
+    """Refuse ce qui n'est pas {"loss": tenseur d'un seul nombre, …}."""
+    if result is None:
+        raise TypeError(_expected("None : la fonction du pas a-t-elle un return ?"))
+    if not isinstance(result, Mapping):
+        raise TypeError(_expected(f"{type(result).__name__}."))
+    if "loss" not in result:
+        raise TypeError(_expected(f"les clés {sorted(result)}."))
+    loss = result["loss"]
+    if loss is None:
+        raise TypeError("la perte vaut None : la fonction qui la calcule a-t-elle un return ?")
+    if not isinstance(loss, Tensor):
+        raise TypeError(
+            f"la perte doit être un tenseur d'un seul nombre, reçu {type(loss).__name__}."
+        )
+    if loss.numel() != 1:
+        raise TypeError(
+            f"la perte doit être un tenseur d'un seul nombre, reçu un tenseur {list(loss.shape)} : "
+            "prenez-en la moyenne, loss.mean()."
+        )
+
+
+def _expected(received: str) -> str:
+    return f'le pas doit renvoyer un dictionnaire {{"loss": perte}}, reçu {received}'
+
+
+def check_gradient(loss: Tensor) -> None:
+    """Refuse une perte dont on ne peut pas dériver."""
+    if not loss.requires_grad:
+        raise ValueError(
+            "la perte n'a pas de gradient : retirez torch.no_grad() ou .detach() du pas, et "
+            "vérifiez que le modèle a des paramètres à apprendre."
+        )
+
+
+def check_reached(parameters: list[nn.Parameter]) -> None:
+    """Refuse un pas dont la perte n'a donné de gradient à aucun des poids du modèle."""
+    if all(parameter.grad is None for parameter in parameters):
+        raise ValueError(
+            "la perte ne dépend pas du modèle donné à fit : le pas emploie-t-il bien ce modèle, et "
+            "non un autre de même nom ?"
+        )
