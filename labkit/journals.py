@@ -56,7 +56,13 @@ class Journal:
         return dict(sorted(first.items()))
 
     def record(self, grid: Mapping[str, list], point: Mapping, outcome: Mapping) -> None:
-        """Note les mesures d'un point, `metrics`, ou la raison de son échec, `error`."""
+        """Note ce qu'a donné un point.
+
+        Args:
+            grid: réglage -> valeurs de toute la grille.
+            point: réglage -> valeur.
+            outcome: les mesures, sous `metrics`, ou la raison d'un échec, sous `error`.
+        """
         metrics = outcome.get("metrics")
         trial = optuna.create_trial(
             state=TrialState.COMPLETE if metrics else TrialState.FAIL,
@@ -97,7 +103,12 @@ def has_failed(trial: FrozenTrial) -> bool:
 
 @contextlib.contextmanager
 def opened(name: str, storage: str | Path, create: bool = False) -> Iterator[Journal]:
-    """Ouvre le journal d'une étude, qui peut être nouvelle si `create`.
+    """Ouvre le journal d'une étude.
+
+    Args:
+        name: nom de l'étude.
+        storage: fichier SQLite, ou adresse SQLAlchemy.
+        create: commence l'étude si elle n'existe pas.
 
     Raises:
         StudyError: étude inconnue, ou base que l'on ne peut ni lire ni écrire, en l'ouvrant ou dans

@@ -45,7 +45,8 @@ def run_study(
             évaluées, dans un ordre battu, toujours le même.
         storage: fichier SQLite, ou adresse du journal au format de SQLAlchemy.
         made_by: ce qui fait les mesures, en valeurs JSON ; par défaut l'empreinte de `evaluate`,
-            avec ce qu'elle appelle et les variables qu'elle lit (`labkit.fingerprints`).
+            avec ce qu'elle appelle et les variables qu'elle lit (`labkit.fingerprints`). À donner
+            si `evaluate` modifie l'une d'elles : l'étude ne se reconnaîtrait pas.
 
     Returns:
         Une ligne par point, de la plus petite première mesure à la plus grande : les réglages, les
@@ -75,6 +76,10 @@ def importances(name: str, storage: str | Path = DEFAULT_STORAGE) -> dict[str, f
     C'est la décomposition fANOVA d'Optuna (F. Hutter et coll., « An efficient approach for
     assessing hyperparameter importance », 2014), sur les points qui ont abouti.
 
+    Args:
+        name: nom de l'étude.
+        storage: fichier ou adresse du journal.
+
     Returns:
         réglage -> part entre 0 et 1, de la plus grande à la plus petite ; leur somme vaut 1.
 
@@ -98,13 +103,23 @@ def importances(name: str, storage: str | Path = DEFAULT_STORAGE) -> dict[str, f
 
 
 def forget_failures(name: str, storage: str | Path = DEFAULT_STORAGE) -> int:
-    """Rend à évaluer les points en échec d'une étude, et renvoie leur nombre."""
+    """Rend à évaluer les points en échec d'une étude, et renvoie leur nombre.
+
+    Args:
+        name: nom de l'étude.
+        storage: fichier ou adresse du journal.
+    """
     with opened(name, storage) as journal:
         return journal.forget_failures(_known_points(journal))
 
 
 def delete_study(name: str, storage: str | Path = DEFAULT_STORAGE) -> None:
-    """Efface une étude du journal, avec ses mesures ; les autres études restent."""
+    """Efface une étude du journal, avec ses mesures ; les autres études restent.
+
+    Args:
+        name: nom de l'étude.
+        storage: fichier ou adresse du journal.
+    """
     with opened(name, storage) as journal:
         journal.delete()
 
