@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -237,7 +238,14 @@ def _explained(url: sql.URL) -> Iterator[None]:
 
 
 def _explanation(label: str, error: Exception) -> str:
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    said = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+    said = str(_root(error))
     remedy = next(text for pattern, text in _REMEDIES.items() if re.search(pattern, said))
-    return f"journal {label} : {remedy} (La base dit : {said})"
+    shown = textwrap.shorten(said, 300, placeholder=" …")
+    return f"journal {label} : {remedy} (La base dit : {shown})"
+
+
+def _root(error: BaseException) -> BaseException:
+    """L'erreur de la base elle-même, sous celles de SQLAlchemy et d'Optuna."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error

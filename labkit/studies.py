@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -63,7 +64,11 @@ def run_study(
     points = _points(grid)
     with opened(name, storage, create=True) as journal:
         _check_unchanged(journal, grid, made_by)
-        _evaluate_missing(journal, evaluate, grid, points)
+        try:
+            _evaluate_missing(journal, evaluate, grid, points)
+        except KeyboardInterrupt:
+            print(f"étude {name} interrompue : relancez-la pour évaluer les points qui manquent")
+            raise
         finished = journal.finished(points)
     rows = [_row(points[number], trial) for number, trial in finished.items()]
     _report_failures(name, rows)
@@ -256,7 +261,7 @@ def _outcome(evaluate: Callable, point: dict) -> dict:
     try:
         return {"metrics": _checked_metrics(evaluate(dict(point)), point)}
     except Exception as error:  # le point est en échec, l'étude continue
-        reason = f"{type(error).__name__} : {error}"
+        reason = textwrap.shorten(f"{type(error).__name__} : {error}", 500, placeholder=" …")
         print(f"point {point} en échec, {reason}")
         return {"error": reason}
 

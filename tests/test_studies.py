@@ -74,7 +74,7 @@ def test_a_point_cannot_be_changed_by_its_evaluation(storage):
 
 @pytest.mark.parametrize("stop_after", range(6))
 def test_an_interrupted_study_goes_on_with_the_missing_points(
-    stop_after, storage, evaluate, seen, no_waiting
+    stop_after, storage, evaluate, seen, no_waiting, capsys
 ):
     def stops(settings):
         if len(seen) == stop_after:
@@ -84,6 +84,7 @@ def test_an_interrupted_study_goes_on_with_the_missing_points(
     with pytest.raises(KeyboardInterrupt):
         studies.run_study("essai", stops, GRID, storage, ORIGIN)
     assert len(seen) == stop_after
+    assert "étude essai interrompue : relancez-la" in capsys.readouterr().out
 
     rows = studies.run_study("essai", evaluate, GRID, storage, ORIGIN)
     assert len(rows) == 6 and len(set(seen)) == 6 == len(seen)
@@ -144,6 +145,14 @@ def test_failed_points_can_be_evaluated_again(storage, seen, evaluate, no_waitin
 def test_what_evaluate_may_not_return(found, reason, storage):
     rows = studies.run_study("essai", lambda settings: found, {"latent": [1]}, storage)
     assert reason in rows[0]["error"]
+
+
+def test_a_long_reason_is_cut(storage):
+    def fails(settings):
+        raise RuntimeError("détail\n" * 10_000)
+
+    reason = studies.run_study("essai", fails, {"latent": [1]}, storage)[0]["error"]
+    assert reason.startswith("RuntimeError : détail détail") and len(reason) <= 500
 
 
 def test_tensors_are_measures(storage):
