@@ -33,13 +33,13 @@ _PUBLIC = {
     "Table": "tables",
     "count_parameters": "tables",
     "number": "tables",
-    "over_seeds": "tables",
+    "over_seeds": "spreads",
     "percent": "tables",
-    "spread": "tables",
+    "spread": "spreads",
 }
 _MODULES = (
-    "data", "exercises", "metrics", "models", "perceptron", "plots", "references", "studies",
-    "tables", "training",
+    "data", "exercises", "metrics", "models", "perceptron", "plots", "references", "spreads",
+    "studies", "tables", "training",
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]

@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from labkit._names import did_you_mean
-from labkit.claims import Claims, create_table
 from labkit.files import FileError, check_writable
+from labkit.studies.claims import Claims, create_table
 
 _BUSY_SECONDS = 60  # attente d'un fichier SQLite qu'un autre processus écrit
 _OPENINGS = 10  # essais d'ouverture d'une base que d'autres processus créent au même instant
