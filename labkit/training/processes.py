@@ -19,7 +19,8 @@ from torch import nn
 def process_state():
     """L'état qu'Accelerate partage : appareil, nombre de processus, rang de celui-ci."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm.auto se plaint de l'absence d'ipywidgets
+        # Accelerate importe tqdm, qui dans un noyau Jupyter se plaint de l'absence d'ipywidgets.
+        warnings.simplefilter("ignore")
         from accelerate import PartialState
         from accelerate.utils import parse_flag_from_env
 
