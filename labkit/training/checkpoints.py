@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from labkit.files import FileError, write_atomically
+from labkit.files import FileError, full_path, write_atomically
 from labkit.fingerprints import changes
 from labkit.training.device import rng_state
 from labkit.training.history import History, Totals
@@ -41,7 +41,7 @@ class CheckpointFile:
     """
 
     def __init__(self, path: str | Path, made_by: dict, announce: Callable[[str], None]):
-        self.path = Path(path).expanduser().absolute()
+        self.path = full_path(path)
         self.made_by, self.announce = made_by, announce
         self.written = False
 
