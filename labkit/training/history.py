@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from labkit.files import full_path, write_atomically
+from labkit.tables import number
 
 
 class DivergenceError(ArithmeticError):
@@ -100,6 +101,13 @@ def divergence(
     )
 
 
+def log_line(epoch: int, epochs: int, values: Mapping[str, float], seconds: float) -> str:
+    """« époque 2/10 · perte 0,1234 · 1,5 s » ; une valeur que l'époque n'a pas n'y est pas."""
+    shown = [f"{french_name(k)} {number(v, 4)}" for k, v in values.items() if not math.isnan(v)]
+    where = f"époque {epoch:{len(str(epochs))}d}/{epochs}"
+    return " · ".join([where, *shown, f"{number(seconds, 1)} s"])
+
+
 def french_name(name: str) -> str:
     """Le nom d'une valeur tel qu'un journal l'écrit : `val_loss` -> « perte (validation) »."""
     quantity = name.removeprefix("val_")
@@ -125,8 +133,8 @@ class Totals:
 
     def add(self, numbers: Mapping[str, float], size: int) -> None:
         """Ajoute les valeurs d'un lot de `size` exemples."""
-        for name, number in numbers.items():
-            self.sums[name] = self.sums.get(name, 0.0) + number * size
+        for name, value in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * size
             self.counts[name] = self.counts.get(name, 0) + size
 
     def means(self) -> dict[str, float]:
