@@ -4,6 +4,7 @@
 """
 
 import importlib
+import warnings
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,9 @@ _MODULES = (
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]
+
+# Dans un noyau Jupyter sans ipywidgets, tqdm s'en plaint à qui l'importe : Accelerate, Optuna.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def __getattr__(name: str):

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from labkit.files import FileError, write_atomically
+from labkit.files import FileError, full_path, write_atomically
 from labkit.fingerprints import changes
 
 _FORMAT = 2  # change quand ce qui est gardé change
@@ -36,7 +36,7 @@ class CheckpointFile:
     """
 
     def __init__(self, path: str | Path, made_by: dict, announce: Callable[[str], None]):
-        self.path = Path(path).expanduser().absolute()
+        self.path = full_path(path)
         self.made_by, self.announce = made_by, announce
         self.written = False
 

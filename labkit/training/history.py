@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from labkit.files import write_atomically
+from labkit.files import full_path, write_atomically
 from labkit.tables import number
 
 
@@ -79,7 +79,7 @@ class History(Mapping):
     @classmethod
     def load(cls, path: str | Path) -> History:
         """Relit un historique écrit par `save`."""
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+        saved = json.loads(full_path(path).read_text(encoding="utf-8"))
         if saved["interrupted_at"] is not None:
             saved["interrupted_at"] = tuple(saved["interrupted_at"])  # JSON n'a que des listes
         return cls(**saved)
