@@ -105,12 +105,30 @@ def _remove_quietly(path: Path | None) -> None:
         return
 
 
+# Les raisons que donne le système, en anglais sur la plupart des machines.
+_REASONS = {
+    errno.EACCES: "accès refusé",
+    errno.EPERM: "accès refusé",
+    errno.EROFS: "en lecture seule",
+    errno.ENOENT: "introuvable",
+    errno.ENOTDIR: "l'un de ses dossiers est un fichier",
+    errno.EISDIR: "c'est un dossier",
+    errno.EEXIST: "ce nom est déjà pris",
+    errno.EIO: "panne du disque",
+}
+
+
+def reason(error: OSError) -> str:
+    """La raison d'une erreur du système, en français pour les plus courantes."""
+    return _REASONS.get(error.errno) or error.strerror or str(error)
+
+
 def _explain_write_error(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"disque plein : {path} n'a pas été écrit. Libérez de la place puis relancez."
     if error.errno == errno.EISDIR:
         return f"{path} est un dossier : donnez aussi le nom du fichier."
     return (
-        f"impossible d'écrire {path} ({error.strerror}). "
+        f"impossible d'écrire {path} ({reason(error)}). "
         "Choisissez un dossier où vous avez le droit d'écrire."
     )

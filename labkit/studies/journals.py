@@ -1,6 +1,6 @@
 """Le journal d'une étude : où il est, ce qui y est évalué, et des erreurs qui disent quoi faire.
 
-Optuna y note les points évalués ; `labkit.claims` y réserve les autres.
+Optuna y note les points évalués ; `claims` y réserve les autres.
 """
 
 from __future__ import annotations

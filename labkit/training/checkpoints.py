@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from labkit.files import FileError, full_path, write_atomically
+from labkit.files import FileError, full_path, reason, write_atomically
 from labkit.fingerprints import changes
 
 _FORMAT = 2  # change quand ce qui est gardé change
@@ -139,7 +139,7 @@ def _read_if_present(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise CheckpointError(
-            f"impossible de lire {path} ({error.strerror}). Donnez à `checkpoint` un fichier que "
+            f"impossible de lire {path} ({reason(error)}). Donnez à `checkpoint` un fichier que "
             "vous avez le droit de lire, ou qui n'existe pas encore."
         ) from error
 
