@@ -198,7 +198,10 @@ def simulated(monkeypatch, code: int):
         yield
 
 
-TROUBLES = {errno.ENOSPC: "disque plein : .* Libérez", errno.EROFS: "impossible d'écrire .*en lecture seule.*droit"}
+TROUBLES = {
+    errno.ENOSPC: "disque plein : .* Libérez",
+    errno.EROFS: "impossible d'écrire .*en lecture seule.*droit",
+}
 
 
 @pytest.mark.parametrize("code", TROUBLES, ids=["full", "read-only"])
