@@ -104,9 +104,12 @@ def fit(
         step, model, lr=lr, optimizer=optimizer, max_grad_norm=max_grad_norm, average=average
     )
     loop = _Loop(players, batches, epochs, steps_per_epoch, precision)
-    if checkpoint is not None:
-        loop.keep(checkpoint, resume)
-    return loop.run(validation, after_epoch, log_every)
+    try:
+        if checkpoint is not None:
+            loop.keep(checkpoint, resume)
+        return loop.run(validation, after_epoch, log_every)
+    finally:
+        loop.release()
 
 
 class _Loop(TrainingState):
@@ -192,9 +195,6 @@ class _Loop(TrainingState):
                     self.check_interrupt()  # demandée pendant la mesure, ou par `after_epoch`
             except KeyboardInterrupt:
                 self.stop()
-            finally:
-                self.display.close()
-                self.release()
         return self.history
 
     def train_epoch(self) -> None:

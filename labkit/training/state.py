@@ -95,7 +95,8 @@ class TrainingState:
             self.modules[name].load_state_dict(weights)
 
     def release(self) -> None:
-        """Rend les modèles en mode évaluation, sur l'appareil où ils étaient."""
+        """Retire la barre ; rend les modèles en mode évaluation, sur leur appareil de départ."""
+        self.display.close()
         for name, module in self.modules.items():
             module.eval().to(self.homes[name])
 

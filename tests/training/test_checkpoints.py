@@ -249,3 +249,11 @@ def test_code_hidden_in_a_checkpoint_is_never_run(zipped, tmp_path):
     if zipped:
         torch.load(path, weights_only=False)
         assert target.exists()
+
+
+def test_a_refused_checkpoint_leaves_the_model_ready_to_use(saved):
+    """Mode évaluation, appareil de départ : comme après tout entraînement."""
+    model = new_model(hidden=6).train()
+    with pytest.raises(CheckpointError):
+        train(model, 3, saved)
+    assert not model.training
