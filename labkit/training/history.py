@@ -103,9 +103,18 @@ def divergence(
 
 def log_line(epoch: int, epochs: int, values: Mapping[str, float], seconds: float) -> str:
     """« époque 2/10 · perte 0,1234 · 1,5 s » ; une valeur que l'époque n'a pas n'y est pas."""
-    shown = [f"{french_name(k)} {number(v, 4)}" for k, v in values.items() if not math.isnan(v)]
+    shown = [
+        f"{french_name(name)} {number(value, _decimals(value))}"
+        for name, value in values.items()
+        if not math.isnan(value)
+    ]
     where = f"époque {epoch:{len(str(epochs))}d}/{epochs}"
     return " · ".join([where, *shown, f"{number(seconds, 1)} s"])
+
+
+def _decimals(value: float) -> int:
+    """Quatre chiffres significatifs à partir de 1, quatre décimales en dessous."""
+    return max(0, 4 - len(str(int(abs(value)))) + (abs(value) < 1)) if math.isfinite(value) else 0
 
 
 def french_name(name: str) -> str:

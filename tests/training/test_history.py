@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from labkit.training import History
-from labkit.training.history import Totals, french_name, read_numbers
+from labkit.training.history import Totals, french_name, log_line, read_numbers
 
 
 @pytest.mark.parametrize("interrupted_at", [None, (2, 7)])
@@ -63,3 +63,11 @@ def test_numbers_of_a_step_are_those_of_python():
     numbers = read_numbers(values)
     assert numbers == {"loss": 0.5, "part": 0.25, "n": 3, "mean": 1.0}
     assert all(type(number) in (int, float) for number in numbers.values())
+
+
+def test_a_log_line_keeps_four_digits_and_skips_what_the_epoch_lacks():
+    values = {"loss": 343.8706, "kl": 2.58111, "r1": math.nan, "val_loss": 0.01234, "big": 12345.6}
+    assert log_line(3, 12, values, 1.25).split(" · ") == [
+        "époque  3/12", "perte 343,9", "kl 2,581", "perte (validation) 0,0123", "big 12\u202f346",
+        "1,2 s",
+    ]  # fmt: skip

@@ -211,7 +211,7 @@ def test_one_log_line_an_epoch(capsys):
     fit(linear_step(model), batches, 10, model, validation=batches, log_every=2)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
-    pattern = r"époque +(\d+)/10 · perte \d+,\d{4} · perte \(validation\) \d+,\d{4} · \d+,\d s"
+    pattern = r"époque +(\d+)/10 · perte \d,\d+ · perte \(validation\) \d,\d+ · \d+,\d s"
     assert [re.fullmatch(pattern, line)[1] for line in lines] == ["2", "4", "6", "8", "10"]
     quiet_fit(linear_step(model), batches, 1, model)
     assert capsys.readouterr().out == ""
