@@ -49,6 +49,11 @@ class Lab:
         _check_profile(profile)
         _check_seed(seed)
         self.name, self.profile, self.seed = name, profile, seed
+        if profile not in settings:
+            raise ValueError(
+                f"settings ne dit rien du profil {profile!r} : donnez-lui une entrée, "
+                f"{{{profile!r}: {{…}}}}."
+            )
         self.settings = settings[profile]
         self.complete = profile == "complet"
         self.cards: dict[str, dict] = {}
@@ -187,7 +192,7 @@ def _read_block(path: Path | None, made_by: dict, reasons: list[str]) -> Tensor 
     except Exception:  # tronqué, remplacé, d'un autre format : toujours la même réponse
         reasons.append(f"{path.name} était abîmé")
         return None
-    found = changes(kept["made_by"] if isinstance(kept, dict) else None, made_by)
+    found = changes(kept.get("made_by") if isinstance(kept, dict) else None, made_by)
     reasons += found
     return None if found else kept["images"]
 

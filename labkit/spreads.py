@@ -6,6 +6,7 @@ donnerait : toute comparaison du cours passe par ici.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 from labkit.tables import number
@@ -25,6 +26,11 @@ def spread(values: Iterable[float], digits: int | None = None) -> str:
     values = [float(value) for value in values]
     if not values:
         raise ValueError("`values` : aucune mesure, donc ni moyenne ni étendue.")
+    if any(math.isnan(value) for value in values):
+        raise ValueError(
+            f"`values` contient NaN, {sum(map(math.isnan, values))} fois : une mesure a échoué. "
+            "Ôtez-la en le disant, ou refaites-la."
+        )
     mean = sum(values) / len(values)
     low, high = number(min(values), digits), number(max(values), digits)
     return f"{number(mean, digits)} ({low} à {high})"

@@ -18,6 +18,11 @@ def test_spread_of_nothing():
         spread([])
 
 
+def test_spread_of_a_failed_measure_is_refused():
+    with pytest.raises(ValueError, match="contient NaN, 1 fois : une mesure a échoué"):
+        spread([1.0, float("nan")])
+
+
 def test_over_seeds_sets_the_seed_before_each_measure():
     def measure(seed):
         return {"tirage": torch.rand(()), "graine": seed}

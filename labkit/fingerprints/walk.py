@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from labkit.fingerprints.sources import (
     computed_defaults,
@@ -30,7 +31,7 @@ from labkit.fingerprints.sources import (
 # Ce qui précède une somme, et dit de quoi.
 CODE, LAYERS, WEIGHTS, CONTENT = "code ", "couches ", "poids ", "contenu "
 _LONGEST = 1_000  # caractères d'une valeur gardée telle quelle ; au-delà, sa somme
-_ABSENT = object()
+_LOADER = ("dataset", "batch_size", "sampler", "drop_last")  # ce qui décide des lots
 
 
 def fingerprint(**parts: object) -> dict:
@@ -133,20 +134,35 @@ class _Walk:
         for function in functions_in(value):
             self._function(function)
             return _name(function)
-        self._class(type(value))
-        return _name(type(value)) if is_ours(type(value).__module__) else _library_text(value)
+        if is_ours(type(value).__module__):
+            self._class(type(value))
+            self._attributes(value, vars(value) if hasattr(value, "__dict__") else {})
+            return _name(type(value))
+        if isinstance(value, DataLoader):
+            self._attributes(value, {key: getattr(value, key) for key in _LOADER})
+        elif isinstance(value, Dataset):
+            self._attributes(value, vars(value))
+        return _library_text(value)
+
+    def _attributes(self, value: Any, attributes: Mapping[str, Any]) -> None:
+        """Note l'état d'un objet : deux instances d'une même classe ne font pas la même chose."""
+        if self._is_new(value):
+            for name, item in attributes.items():
+                self._read(f"{_name(type(value))}.{name}", item)
 
     def _function(self, function: types.FunctionType) -> None:
-        module = function.__globals__.get("__name__", "")
-        if not is_ours(module) or not self._is_new(function):
+        module, name = function.__globals__.get("__name__", ""), _name(function)
+        if not is_ours(module) and not module.startswith("labkit.") or not self._is_new(function):
             return
-        name = _name(function)
-        _add(self.found, name, CODE + source_sum(function))
-        for argument, default in computed_defaults(function):
-            self._read(f"{name}.{argument}", default)
+        if is_ours(module):
+            _add(self.found, name, CODE + source_sum(function))
+            for argument, default in computed_defaults(function):
+                self._read(f"{name}.{argument}", default)
         for variable, is_captured, value, taken in read_variables(function):
-            label = f"{name}.{variable}" if is_captured else _join(module, variable)
-            self._read(*_narrow(label, value, taken))
+            # D'une fonction que labkit fabrique, un taux par exemple, seuls comptent les réglages.
+            if is_captured or is_ours(module):
+                label = f"{name}.{variable}" if is_captured else _join(module, variable)
+                self._read(*_narrow(label, value, taken))
 
     def _read(self, label: str, value: Any) -> None:
         """Note une variable lue ; un module n'est rien, une fonction de même nom est déjà notée."""

@@ -26,7 +26,9 @@ def moving_average(model: nn.Module, decay: float = 0.999) -> AveragedModel:
     if not 0 <= decay < 1:
         raise ValueError(f"decay doit être entre 0 compris et 1 exclu, reçu {decay}.")
 
-    def update(average: Tensor, weight: Tensor, count: Tensor) -> Tensor:
-        return torch.lerp(average, weight, max(1 - decay, 9 / (10 + int(count))))
+    @torch.no_grad()
+    def update(averages: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+        # Tous les poids d'un coup : lire `count` fait attendre un GPU.
+        torch._foreach_lerp_(averages, weights, max(1 - decay, 9 / (10 + int(count))))
 
-    return AveragedModel(model, avg_fn=update)
+    return AveragedModel(model, multi_avg_fn=update)

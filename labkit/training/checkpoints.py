@@ -36,6 +36,8 @@ class CheckpointFile:
     """
 
     def __init__(self, path: str | Path, made_by: dict, announce: Callable[[str], None]):
+        if not isinstance(path, (str, Path)):
+            raise TypeError(f"checkpoint attend un nom de fichier, reçu {path!r}.")
         self.path = full_path(path)
         self.made_by, self.announce = made_by, announce
         self.written = False

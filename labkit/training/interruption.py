@@ -17,7 +17,7 @@ class Interruption(KeyboardInterrupt):
 
 
 def describe_stop(
-    where: tuple[int, int] | None, epochs: int, between_steps: bool, has_checkpoint: bool
+    where: tuple[int, int] | None, epochs: int, between_steps: bool, is_kept: bool
 ) -> str:
     """Dit où un entraînement s'est arrêté, (époque, pas) ou None s'il était fini, et que faire."""
     if where is None:
@@ -25,10 +25,10 @@ def describe_stop(
     place = f"à l'époque {where[0]}/{epochs}, après le lot {where[1]}"
     if not between_steps:
         place += ", au milieu d'un pas"
-    if not has_checkpoint:
+    if not is_kept:
         return (
             f"Entraînement interrompu {place} : le modèle garde ses poids. Avec checkpoint=, fit "
-            "saurait reprendre là."
+            "saurait reprendre."
         )
     kept = "" if between_steps else " depuis la dernière époque finie"
     return f"Entraînement interrompu {place} : pour continuer{kept}, relancez la cellule."
@@ -50,9 +50,12 @@ class DeferredInterrupt:
             self._earlier = signal.signal(signal.SIGINT, self._receive)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._reachable:
             signal.signal(signal.SIGINT, self._earlier)
+        # Demandée pendant un pas qui a échoué, ou trop tard pour la boucle : elle passe quand même.
+        if self.requested and not (kind and issubclass(kind, KeyboardInterrupt)):
+            raise KeyboardInterrupt
 
     def _receive(self, *_: object) -> None:
         if self.requested:

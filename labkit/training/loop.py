@@ -96,6 +96,11 @@ def fit(
     """
     check_batches("batches", batches)
     check_whole("epochs", epochs)
+    check_whole("log_every", log_every, at_least=0)
+    if after_epoch is not None and not callable(after_epoch):
+        raise TypeError(
+            f"after_epoch attend une fonction, à qui donner l'époque finie, reçu {after_epoch!r}."
+        )
     if steps_per_epoch is not None:
         check_whole("steps_per_epoch", steps_per_epoch)
     if validation is not None:
@@ -293,7 +298,8 @@ class _Loop(TrainingState):
         where = None
         if self.epoch < self.epochs:
             where = self.history.interrupted_at = (self.epoch + 1, self.epoch_step)
-        message = describe_stop(where, self.epochs, self.between_steps, self.file is not None)
+        is_kept = self.file is not None and self.file.written
+        message = describe_stop(where, self.epochs, self.between_steps, is_kept)
         self.display.line(message)
         raise Interruption(message, self.history) from None
 

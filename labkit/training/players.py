@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -48,10 +49,7 @@ class Player:
 
     def takes_progress(self) -> bool:
         """Dit si le pas demande aussi l'avancement : deux arguments obligatoires."""
-        parameters = inspect.signature(self.step).parameters.values()
-        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        required = [p for p in parameters if p.kind in positional and p.default is p.empty]
-        return len(required) > 1
+        return _required_arguments(self.step) > 1
 
 
 def as_players(step: Step | Mapping[str, Player], model: Any, **settings: Any) -> dict[str, Player]:
@@ -117,19 +115,51 @@ def _check(name: str, player: Player) -> None:
             f"{type(player).__name__}."
         )
     _check_model(player.model)
-    if not callable(player.step):
-        raise TypeError(
-            f'step attend une fonction lot -> {{"loss": perte}}, reçu {type(player.step).__name__}.'
-        )
+    _check_step(player.step)
     check_whole("every", player.every)
     check_whole("accumulate", player.accumulate)
     _check_rate(player.lr)
     _check_optimizer(player.optimizer)
     _check_norm(player.max_grad_norm)
-    if player.average is not None and not isinstance(player.average, AveragedModel):
+    if player.average is not None:
+        _check_average(player.average, player.model)
+
+
+def _check_step(step: Any) -> None:
+    if not callable(step):
+        raise TypeError(
+            f'step attend une fonction lot -> {{"loss": perte}}, reçu {type(step).__name__}.'
+        )
+    try:
+        inspect.signature(step).bind(*["lot"] * (1 + (_required_arguments(step) > 1)))
+    except TypeError as error:
+        raise TypeError(
+            "step attend une fonction d'un argument, le lot, ou de deux, le lot et l'avancement : "
+            f"écrivez def step(batch). Reçu step{inspect.signature(step)}."
+        ) from error
+
+
+def _required_arguments(step: Step) -> int:
+    """Nombre d'arguments que l'on ne peut pas taire."""
+    parameters = inspect.signature(step).parameters.values()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in positional and p.default is p.empty for p in parameters)
+
+
+def _check_average(average: Any, model: nn.Module) -> None:
+    if not isinstance(average, AveragedModel):
         raise TypeError(
             "average attend ce que renvoie labkit.moving_average(model), reçu "
-            f"{type(player.average).__name__}."
+            f"{type(average).__name__}."
+        )
+    shapes = [
+        {name: value.shape for name, value in module.state_dict().items()}
+        for module in (average.module, model)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "average est la moyenne d'un autre modèle : donnez labkit.moving_average(model), de ce "
+            "même modèle."
         )
 
 
@@ -144,20 +174,27 @@ def _check_model(model: Any) -> None:
         )
 
 
-def check_whole(name: str, value: Any) -> None:
-    """Refuse ce qui n'est pas un entier d'au moins 1."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} attend un nombre entier, reçu {value!r} : écrivez {name}=3.")
-    if value < 1:
-        raise ValueError(f"{name} doit valoir au moins 1, reçu {name}={value}.")
+def check_whole(name: str, value: Any, at_least: int = 1) -> None:
+    """Refuse ce qui n'est pas un entier d'au moins `at_least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} attend un nombre entier, reçu {_short(value)} : écrivez {name}=3.")
+    if value < at_least:
+        raise ValueError(f"{name} doit valoir au moins {at_least}, reçu {name}={value}.")
+
+
+def _short(value: Any) -> str:
+    """Une valeur telle qu'on l'a écrite, ou le nom de son type si elle est longue."""
+    text = repr(value)
+    return text if len(text) <= 40 and "\n" not in text else type(value).__name__
 
 
 def _check_rate(lr: Any) -> None:
     if lr is None or callable(lr):
         return
-    if isinstance(lr, (bool, str)) or not isinstance(lr, (int, float)):
+    if isinstance(lr, bool) or not isinstance(lr, Real):
         raise TypeError(
-            f"lr attend un nombre ou une fonction de l'avancement, reçu {lr!r} : écrivez lr=1e-3."
+            f"lr attend un nombre ou une fonction de l'avancement, reçu {_short(lr)} : écrivez "
+            "lr=1e-3."
         )
     if not lr >= 0:
         raise ValueError(f"le taux d'apprentissage doit être positif, reçu lr={lr}.")
@@ -175,7 +212,13 @@ def _check_optimizer(optimizer: Any) -> None:
 
 
 def _check_norm(norm: Any) -> None:
-    if norm is not None and not norm > 0:
+    if norm is None:
+        return
+    if isinstance(norm, bool) or not isinstance(norm, Real):
+        raise TypeError(
+            f"max_grad_norm attend un nombre, reçu {_short(norm)} : écrivez max_grad_norm=1.0."
+        )
+    if not norm > 0:
         raise ValueError(
             "la norme du gradient doit être bornée par un nombre strictement positif, reçu "
             f"max_grad_norm={norm}."
@@ -240,6 +283,18 @@ def check_result(result: Any) -> None:
             f"la perte doit être un tenseur d'un seul nombre, reçu un tenseur {list(loss.shape)} : "
             "prenez-en la moyenne, loss.mean()."
         )
+    for name, value in result.items():
+        is_scalar = value.numel() == 1 if isinstance(value, Tensor) else _is_number(value)
+        if not is_scalar:
+            found = f"un tenseur {list(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            raise TypeError(
+                f"{name!r}, que renvoie le pas, doit être un nombre ou un tenseur d'un seul "
+                f"nombre, reçu {found:.60}."
+            )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) or (hasattr(value, "item") and value.size == 1)
 
 
 def _expected(received: str) -> str:

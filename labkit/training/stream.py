@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from labkit.data import ImageSet, ImageSplits
 from labkit.training.device import preserved_rng, rng_state, set_rng_state
 
 
@@ -62,16 +63,14 @@ class Stream:
             "pass_rng": self.pass_rng,
             "passes": self.passes,
             "position": self.position,
-            "processes": self.process.num_processes,
         }
 
-    def restore(self, state: dict, rng: dict | None) -> None:
+    def restore(self, state: dict, rng: dict) -> None:
         """Reprend l'état donné par `state`, et le hasard `rng` qu'avait alors ce processus."""
         self.order_rng, self.pass_rng = state["order_rng"], state["pass_rng"]
         self.passes, self.position = state["passes"], state["position"]
-        if rng is not None:
-            set_rng_state(rng)
-            self._resumed_rng = rng
+        set_rng_state(rng)
+        self._resumed_rng = rng
 
     @contextmanager
     def aside(self, batches: Iterable) -> Iterator[Iterator[Any]]:
@@ -135,12 +134,12 @@ def check_batches(name: str, batches: Any) -> None:
             f"{name} attend des lots, reçu le modèle {type(batches).__name__} : l'ordre est "
             "fit(step, batches, epochs, model)."
         )
-    # Un jeu d'images, ou l'une de ses parts, qui se parcourt image par image.
-    if hasattr(batches, "batches") or hasattr(batches, "train"):
+    if isinstance(batches, (ImageSet, ImageSplits)):  # se parcourt image par image
         part = "val" if name == "validation" else "train"
         raise TypeError(
             f"{name} attend des lots, reçu {type(batches).__name__} : écrivez "
             f"data.{part}.batches(64)."
         )
-    if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
+    is_iterable = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
+    if not is_iterable or isinstance(batches, (str, bytes)):
         raise TypeError(f"{name} attend un parcours de lots, reçu {type(batches).__name__}.")

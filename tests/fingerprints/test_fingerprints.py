@@ -16,7 +16,7 @@ import torch
 from nbclient import NotebookClient
 from torch import nn
 
-from labkit import fingerprints, models
+from labkit import fingerprints, models, training
 from labkit.fingerprints import changes, fingerprint, sums_in
 
 CELL = """
@@ -286,3 +286,44 @@ def test_it_takes_milliseconds():
     start = time.process_time()
     fingerprint(model=ddpm, step=ddpm.loss)
     assert time.process_time() - start < 0.1
+
+
+# --- réglages que fabriquent d'autres fonctions, état des objets ----------------------------------
+
+
+@pytest.mark.parametrize("make", [
+    lambda value: training.warmup_cosine(value),
+    lambda value: training.stepped([(1, value), (2, 1e-3)]),
+    lambda value: training.moving_average(nn.Linear(2, 1), value),
+])  # fmt: skip
+def test_settings_of_what_labkit_makes_are_seen(make):
+    assert fingerprint(part=make(0.5)) == fingerprint(part=make(0.5))
+    assert fingerprint(part=make(0.5)) != fingerprint(part=make(0.25))
+
+
+class Scaled:
+    """Un pas dont le réglage est un attribut."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def step(self, batch):
+        return {"loss": self.scale * batch}
+
+
+def test_the_state_of_an_object_is_seen():
+    assert fingerprint(step=Scaled(1.0).step) == fingerprint(step=Scaled(1.0).step)
+    assert fingerprint(step=Scaled(1.0).step) != fingerprint(step=Scaled(2.0).step)
+
+
+def loader(value=0.0, batch_size=2, **options):
+    dataset = torch.utils.data.TensorDataset(torch.full((4, 1), value))
+    return torch.utils.data.DataLoader(dataset, batch_size, **options)
+
+
+@pytest.mark.parametrize("other", [
+    {"value": 1.0}, {"batch_size": 4}, {"shuffle": True}, {"drop_last": True},
+])  # fmt: skip
+def test_data_and_order_of_a_loader_are_seen(other):
+    assert fingerprint(batches=loader()) == fingerprint(batches=loader())
+    assert fingerprint(batches=loader()) != fingerprint(batches=loader(**other))

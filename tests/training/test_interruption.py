@@ -271,3 +271,27 @@ def test_what_follows_an_interruption_does_not_run(tmp_path):
         quiet_fit(step, SOURCES["images mêlées"](), 2, model, checkpoint=tmp_path / "point.pt")
         reached.append("référence")
     assert not reached
+
+
+def test_an_interruption_during_a_step_that_fails_is_not_forgotten():
+    """Sinon une étude noterait un échec, et passerait au point suivant."""
+    model = nn.Linear(3, 1)
+
+    def step(batch):
+        signal.raise_signal(signal.SIGINT)
+        return {"loss": linear_step(model)(batch)["loss"] * float("nan")}
+
+    with pytest.raises(KeyboardInterrupt):
+        quiet_fit(step, regression()[0], 2, model)
+    assert not model.training
+
+
+def test_an_interruption_before_any_checkpoint_promises_nothing(tmp_path, capsys):
+    model = nn.Linear(3, 1)
+
+    def step(batch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quiet_fit(step, regression()[0], 2, model, checkpoint=tmp_path / "a.pt")
+    assert "relancez la cellule" not in capsys.readouterr().out

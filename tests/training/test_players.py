@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from labkit.training import Interruption, Player, fit
+from labkit.training import Interruption, Player, fit, moving_average
 from tests.training.helpers import (
     Affine,
     Quadratic,
@@ -245,7 +246,13 @@ def test_accumulation_stopped_half_way_resumes_to_the_bit(interrupt_at, tmp_path
     ({"max_grad_norm": 0.0}, "strictement positif"),
     ({"max_grad_norm": -1.0}, "strictement positif"),
     ({"max_grad_norm": math.nan}, "strictement positif"),
+    ({"max_grad_norm": "1"}, "max_grad_norm attend un nombre, reçu '1'"),
     ({"steps_per_epoch": 0}, "steps_per_epoch doit valoir au moins 1"),
+    ({"log_every": "1"}, "log_every attend un nombre entier, reçu '1'"),
+    ({"log_every": -1}, "log_every doit valoir au moins 0"),
+    ({"after_epoch": 3}, "after_epoch attend une fonction.*reçu 3"),
+    ({"checkpoint": 3}, "checkpoint attend un nom de fichier, reçu 3"),
+    ({"epochs": nn.Sequential(nn.Linear(1, 1))}, "epochs attend un nombre entier, reçu Sequential"),
 ])  # fmt: skip
 def test_impossible_settings_are_refused(settings, words):
     model = nn.Linear(3, 1)
@@ -253,6 +260,44 @@ def test_impossible_settings_are_refused(settings, words):
     with pytest.raises((TypeError, ValueError), match=words):
         fit(linear_step(model), regression()[0], **{"epochs": 1, "model": model, **settings})
     assert same_weights(model, before)
+
+
+def test_numbers_of_numpy_are_numbers():
+    model = nn.Linear(3, 1)
+    batches = regression()[0]
+    history = quiet_fit(linear_step(model), batches, np.int64(2), model, lr=np.float32(1e-3))
+    assert len(history["loss"]) == 2
+
+
+@pytest.mark.parametrize("step", [lambda: None, lambda a, b, c: None])
+def test_a_step_of_no_or_three_arguments_is_refused(step):
+    with pytest.raises(TypeError, match=r"d'un argument, le lot.*def step\(batch\). Reçu step\("):
+        quiet_fit(step, regression()[0], 1, nn.Linear(3, 1))
+
+
+@pytest.mark.parametrize(("value", "received"), [
+    (torch.ones(5), r"un tenseur \[5\]"), (None, "None"), ("x", "'x'"), (np.ones(3), "array"),
+])  # fmt: skip
+def test_another_value_of_the_step_must_be_a_number(value, received):
+    model = nn.Linear(3, 1)
+
+    def step(batch):
+        return {**linear_step(model)(batch), "acc": value}
+
+    with pytest.raises(TypeError, match=f"'acc', que renvoie le pas.*reçu {received}"):
+        quiet_fit(step, regression()[0], 1, model)
+
+
+def test_the_average_of_another_model_is_refused():
+    model = nn.Linear(3, 1)
+    with pytest.raises(ValueError, match="la moyenne d'un autre modèle"):
+        quiet_fit(linear_step(model), regression()[0], 1, model,
+                  average=moving_average(nn.Linear(3, 2)))  # fmt: skip
+
+
+def test_text_is_not_a_set_of_batches():
+    with pytest.raises(TypeError, match="batches attend un parcours de lots, reçu str"):
+        quiet_fit(lambda batch: None, "abc", 1, nn.Linear(3, 1))
 
 
 def test_an_optimizer_already_built_is_refused():
