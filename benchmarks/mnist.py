@@ -20,7 +20,7 @@ from labkit.models import (
     ConvEncoder,
     autoencoder_loss,
     vae_loss,
-    vae_loss_from_logits,
+    vae_step,
 )
 
 EPOCHS = 20
@@ -111,13 +111,7 @@ def _fit(batches, epochs: int) -> labkit.History:
 
 def _fit_conv(build: Callable[[], nn.Module], batches) -> None:
     model = build()
-
-    def step(batch):
-        x, _ = batch
-        logits, mu, logvar = model.reconstruct_logits(*_inputs(model, batch))
-        return {"loss": vae_loss_from_logits(logits, x, mu, logvar)[0] / len(x)}
-
-    labkit.fit(step, batches, 1, model, log_every=0)
+    labkit.fit(vae_step(model), batches, 1, model, log_every=0)
 
 
 def _inputs(model: nn.Module, batch: tuple) -> tuple:

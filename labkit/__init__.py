@@ -4,6 +4,7 @@
 """
 
 import importlib
+import warnings
 
 __version__ = "0.1.0"
 
@@ -33,16 +34,19 @@ _PUBLIC = {
     "Table": "tables",
     "count_parameters": "tables",
     "number": "tables",
-    "over_seeds": "tables",
+    "over_seeds": "spreads",
     "percent": "tables",
-    "spread": "tables",
+    "spread": "spreads",
 }
 _MODULES = (
-    "data", "exercises", "metrics", "models", "perceptron", "plots", "references", "studies",
-    "tables", "training",
+    "data", "exercises", "metrics", "models", "perceptron", "plots", "references", "spreads",
+    "studies", "tables", "training",
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]
+
+# Dans un noyau Jupyter sans ipywidgets, tqdm s'en plaint à qui l'importe : Accelerate, Optuna.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def __getattr__(name: str):

@@ -20,9 +20,8 @@ from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from labkit._sources import sums_in
 from labkit.files import FileError, write_atomically
-from labkit.fingerprints import code_sums
+from labkit.fingerprints import code_sums, sums_in
 from labkit.references import RUN_VARIABLE
 from tools import execute, notebooks
 

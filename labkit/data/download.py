@@ -20,6 +20,7 @@ from labkit.data.files import (
     missing_message,
     raw_folder,
 )
+from labkit.files import reason
 
 _NETWORK_TIMEOUT = 30  # secondes sans aucun octet reçu
 _NOT_WRITABLE = (
@@ -95,7 +96,7 @@ def _explain_os_error(name: str, root, error: OSError) -> str:
         return f"disque plein : {name} n'a pas été écrit dans {raw}. Libérez de la place (100 Mo)."
     if error.errno in _NOT_WRITABLE:
         return (
-            f"impossible d'écrire dans {raw} ({error.strerror}). Donnez à LABKIT_DATA un dossier "
+            f"impossible d'écrire dans {raw} ({reason(error)}). Donnez à LABKIT_DATA un dossier "
             "où vous avez le droit d'écrire, ou un dossier qui contient déjà les données."
         )
     return missing_message(name, root, _explain_transfer(error))

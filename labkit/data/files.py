@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.data.checksums import FILES, identify, manifest_entries, md5, usual_name
+from labkit.files import reason
 
 TORCHVISION_CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 _TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
@@ -337,6 +338,6 @@ def _stat(path: Path) -> os.stat_result | None:
 
 def _unreadable_message(place: Path, error: OSError) -> str:
     return (
-        f"impossible de lire {place} ({error.strerror}). Donnez à LABKIT_DATA un dossier que vous "
+        f"impossible de lire {place} ({reason(error)}). Donnez à LABKIT_DATA un dossier que vous "
         "avez le droit de lire."
     )

@@ -6,18 +6,13 @@ import io
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from labkit.files import FileError, write_atomically
+from labkit.files import FileError, full_path, reason, write_atomically
 from labkit.fingerprints import changes
-from labkit.training.device import rng_state
-from labkit.training.history import History, Totals
-from labkit.training.processes import gather
 
 _FORMAT = 2  # change quand ce qui est gardé change
 
@@ -41,7 +36,7 @@ class CheckpointFile:
     """
 
     def __init__(self, path: str | Path, made_by: dict, announce: Callable[[str], None]):
-        self.path = Path(path).expanduser().absolute()
+        self.path = full_path(path)
         self.made_by, self.announce = made_by, announce
         self.written = False
 
@@ -73,76 +68,31 @@ class CheckpointFile:
             )
         return state
 
+    def check_same_training(self, state: dict) -> None:
+        """Refuse un point de reprise qu'autre chose a fait, en disant quoi.
 
-def capture(trainer: Any) -> dict:
-    """Tout ce dont dépend la suite d'un entraînement, dans tous ses processus."""
-    return {
-        "models": {name: module.state_dict() for name, module in trainer.modules.items()},
-        "networks": {name: network.state() for name, network in trainer.networks.items()},
-        "history": asdict(trainer.history),
-        "counters": {name: getattr(trainer, name) for name in _COUNTERS},
-        "totals": asdict(trainer.merged_totals()),
-        "stream": trainer.stream.state(),
-        "rngs": gather(rng_state(), trainer.process),
-    }
-
-
-_COUNTERS = ("epoch", "step", "epoch_step", "trained", "seconds")
+        Raises:
+            CheckpointError: l'empreinte diffère.
+        """
+        found = changes(state["made_by"], self.made_by)
+        if found:
+            raise CheckpointError(
+                f"{self.path} vient d'un autre entraînement : {' ; '.join(found)}. Donnez un autre "
+                "fichier à `checkpoint`, ou resume=False pour recommencer."
+            )
 
 
-def restore(trainer: Any, file: CheckpointFile) -> None:
-    """Rend à un entraînement l'état que donnait `capture`, si `file` en a gardé un.
+def check_same_processes(state: dict, count: int, path: Path) -> None:
+    """Refuse de finir à `count` processus une époque que d'autres ont commencée.
 
     Raises:
-        CheckpointError: autres modèles, autre entraînement, autre nombre de processus au milieu
-            d'une époque ; aucun poids n'a alors changé.
+        CheckpointError: point de reprise écrit au milieu d'une époque par un autre nombre.
     """
-    state = file.read()
-    if state is None:
-        return
-    for name, module in trainer.modules.items():
-        check_same_model(state["models"].get(name, {}), module, file.path)
-    _check_same_training(state, file)
-    _check_same_processes(state, trainer.process.num_processes, file.path)
-    for name, module in trainer.modules.items():
-        module.load_state_dict(state["models"][name])
-    for name, network in trainer.networks.items():
-        network.restore(state["networks"][name])
-    trainer.history = History(**state["history"])
-    for name, value in state["counters"].items():
-        setattr(trainer, name, value)
-    if trainer.process.is_main_process:  # ces sommes sont déjà celles de tous
-        trainer.totals = Totals(**state["totals"])
-    rank = min(trainer.process.process_index, len(state["rngs"]) - 1)
-    trainer.stream.restore(state["stream"], state["rngs"][rank])
-    trainer.last_good = trainer.copy_weights()
-    file.announce(_describe_restart(file.path, trainer))
-
-
-def _check_same_training(state: dict, file: CheckpointFile) -> None:
-    found = changes(state["made_by"], file.made_by)
-    if found:
-        raise CheckpointError(
-            f"{file.path} vient d'un autre entraînement : {' ; '.join(found)}. Donnez un autre "
-            "fichier à `checkpoint`, ou resume=False pour recommencer."
-        )
-
-
-def _check_same_processes(state: dict, count: int, path: Path) -> None:
     if state["stream"]["position"] and len(state["rngs"]) != count:
         raise CheckpointError(
             f"{path} s'est arrêté au milieu d'une époque de {len(state['rngs'])} processus, ici "
             f"{count} : lancez-en autant, ou resume=False pour recommencer."
         )
-
-
-def _describe_restart(path: Path, trainer: Any) -> str:
-    """La ligne qui dit d'où l'entraînement repart."""
-    if trainer.epoch >= trainer.epochs:
-        done = f"les {trainer.epochs} époques sont déjà faites"
-        return f"{path} : {done} ; augmentez `epochs` au besoin."
-    lots = f", lot {trainer.epoch_step}" if trainer.epoch_step else ""
-    return f"Reprise de {path} après l'époque {trainer.epoch}{lots}."
 
 
 def read_checkpoint(path: Path) -> dict | None:
@@ -189,7 +139,7 @@ def _read_if_present(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise CheckpointError(
-            f"impossible de lire {path} ({error.strerror}). Donnez à `checkpoint` un fichier que "
+            f"impossible de lire {path} ({reason(error)}). Donnez à `checkpoint` un fichier que "
             "vous avez le droit de lire, ou qui n'existe pas encore."
         ) from error
 

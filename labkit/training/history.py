@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from labkit.files import write_atomically
+from labkit.files import full_path, write_atomically
+from labkit.tables import number
 
 
 class DivergenceError(ArithmeticError):
@@ -78,7 +79,7 @@ class History(Mapping):
     @classmethod
     def load(cls, path: str | Path) -> History:
         """Relit un historique écrit par `save`."""
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+        saved = json.loads(full_path(path).read_text(encoding="utf-8"))
         if saved["interrupted_at"] is not None:
             saved["interrupted_at"] = tuple(saved["interrupted_at"])  # JSON n'a que des listes
         return cls(**saved)
@@ -98,6 +99,13 @@ def divergence(
         f"a retrouvé ses poids {origin}.",
         history,
     )
+
+
+def log_line(epoch: int, epochs: int, values: Mapping[str, float], seconds: float) -> str:
+    """« époque 2/10 · perte 0,1234 · 1,5 s » ; une valeur que l'époque n'a pas n'y est pas."""
+    shown = [f"{french_name(k)} {number(v, 4)}" for k, v in values.items() if not math.isnan(v)]
+    where = f"époque {epoch:{len(str(epochs))}d}/{epochs}"
+    return " · ".join([where, *shown, f"{number(seconds, 1)} s"])
 
 
 def french_name(name: str) -> str:
@@ -125,8 +133,8 @@ class Totals:
 
     def add(self, numbers: Mapping[str, float], size: int) -> None:
         """Ajoute les valeurs d'un lot de `size` exemples."""
-        for name, number in numbers.items():
-            self.sums[name] = self.sums.get(name, 0.0) + number * size
+        for name, value in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * size
             self.counts[name] = self.counts.get(name, 0) + size
 
     def means(self) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 `fit` ne connaît que des pas : une fonction qui reçoit un lot et renvoie la perte. Ce dont elle a
 besoin est à côté, un fichier par sujet : `players` (qui joue, et comment), `stream` (les lots),
-`history`, `checkpoints`, `averages`, `interruption`, `progress`, `device`, et `processes` pour
-s'entraîner à plusieurs (`accelerate launch mon_script.py`, sans rien changer au script).
+`state` (ce qu'un pas change), `history`, `checkpoints`, `averages`, `interruption`, `progress`,
+`device`, et `processes` pour s'entraîner à plusieurs (`accelerate launch mon_script.py`, sans rien
+changer au script).
 """
 
 from __future__ import annotations
@@ -19,43 +20,24 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from labkit.files import check_writable
-from labkit.fingerprints import fingerprint
-from labkit.tables import number
-from labkit.training import checkpoints
-from labkit.training.device import (
-    batch_size,
-    device_of,
-    first_tensor,
-    prepare,
-    preserved_rng,
-    send,
-    wants_bf16,
-)
-from labkit.training.history import History, Totals, divergence, french_name, read_numbers
+from labkit.training.device import batch_size, first_tensor, preserved_rng, send
+from labkit.training.history import History, Totals, divergence, log_line, read_numbers
 from labkit.training.interruption import DeferredInterrupt, Interruption, describe_stop
 from labkit.training.players import (
     Network,
     Player,
     Rate,
     Step,
+    as_players,
     check_gradient,
     check_reached,
     check_result,
     check_whole,
-    settle,
+    prefix,
 )
-from labkit.training.processes import (
-    anyone,
-    average_buffers,
-    average_gradients,
-    broadcast_weights,
-    gather,
-    process_state,
-    synchronize_rng,
-)
-from labkit.training.progress import Progress
-from labkit.training.stream import Stream, check_batches
+from labkit.training.processes import anyone, average_buffers, average_gradients, gather
+from labkit.training.state import TrainingState
+from labkit.training.stream import check_batches
 
 
 def fit(
@@ -118,62 +100,17 @@ def fit(
         check_whole("steps_per_epoch", steps_per_epoch)
     if validation is not None:
         check_batches("validation", validation)
-    players = _as_players(
+    players = as_players(
         step, model, lr=lr, optimizer=optimizer, max_grad_norm=max_grad_norm, average=average
     )
-    trainer = _Trainer(players, batches, epochs, steps_per_epoch, precision, log_every)
+    loop = _Loop(players, batches, epochs, steps_per_epoch, precision)
     if checkpoint is not None:
-        trainer.keep(checkpoint, resume)
-    return trainer.run(validation, after_epoch)
+        loop.keep(checkpoint, resume)
+    return loop.run(validation, after_epoch, log_every)
 
 
-def _as_players(step, model, **settings) -> dict[str, Player]:
-    if not isinstance(step, Mapping):
-        return settle({"": Player(model, step, **settings)})
-    given = [name for name, value in {"model": model, **settings}.items() if value is not None]
-    if given:
-        raise ValueError(
-            f"avec un dictionnaire de joueurs, {', '.join(given)} se donne à chacun : "
-            "Player(model, step, lr=…)."
-        )
-    return settle(step)
-
-
-class _Trainer:
-    """L'état d'un entraînement, et les pas qui le font avancer."""
-
-    def __init__(self, players, batches, epochs, steps_per_epoch, precision, log_every):
-        # PartialState plutôt que Accelerator.prepare : les pas appellent eux-mêmes leurs modèles,
-        # que DistributedDataParallel aurait enveloppés ; fit moyenne donc les gradients lui-même.
-        self.process = process_state()
-        self.device = self.process.device
-        self.players, self.epochs = players, epochs
-        self.precision, self.log_every = precision, log_every
-        self.file: checkpoints.CheckpointFile | None = None
-        self.progressive = {name for name, player in players.items() if player.takes_progress()}
-        self.loss_names = [_prefix(name) + "loss" for name in players]
-        self.models = list({id(p.model): p.model for p in players.values()}.values())
-        self.modules = _modules(players)  # et leurs moyennes, sous le nom qu'un point leur donne
-        self.homes = {name: device_of(module) for name, module in self.modules.items()}
-        self.use_bf16 = wants_bf16(self.device, precision)
-        for module in self.modules.values():
-            prepare(module, self.device)
-            broadcast_weights(module, self.process)
-        self.networks: dict[str, Network] = {}
-        for name, player in players.items():
-            known = (n for n in self.networks.values() if n.module is player.model)
-            self.networks[name] = next(known, None) or Network(player)
-        synchronize_rng(self.process)
-        self.stream = Stream(batches, self.process, steps_per_epoch)
-        self.total_steps = self.count_steps()
-        self.display = Progress(self.total_steps, self.process.is_main_process)
-        self.history, self.totals, self.seconds = History(), Totals(), 0.0
-        self.epoch = 0  # époques finies
-        self.step = 0  # pas faits depuis le début
-        self.epoch_step = 0  # pas faits dans l'époque en cours
-        self.trained = False  # l'époque en cours n'a plus de lot à voir, mais n'est pas mesurée
-        self.between_steps = True  # ni poids ni compteurs ne sont à moitié changés
-        self.last_good = self.copy_weights()
+class _Loop(TrainingState):
+    """Les pas, les époques et les accidents qui font avancer un entraînement."""
 
     # --- un pas -----------------------------------------------------------------------------------
 
@@ -186,7 +123,7 @@ class _Trainer:
         values = {}
         for name, player in self.players.items():
             if (self.step + 1) % player.every == 0:
-                values |= _prefixed(name, self.play(name, player, batch))
+                values |= _named(name, self.play(name, player, batch))
         numbers = read_numbers(values)
         self.check_losses(numbers)
         self.totals.add(numbers, batch_size(batch))
@@ -235,24 +172,14 @@ class _Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             return self.players[name].step(*arguments)
 
-    def progress(self) -> float:
-        """L'avancement : 0 au premier pas, presque 1 au dernier."""
-        return self.step / self.total_steps
-
-    def count_steps(self) -> int | None:
-        """Nombre de pas en tout, que demande ce qui dépend de l'avancement."""
-        length = self.stream.length()
-        timed = self.progressive or any(callable(p.lr) for p in self.players.values())
-        if timed and length is None:
-            raise ValueError(
-                "ces lots ne disent pas leur nombre : donnez steps_per_epoch, pour que lr et les "
-                "pas qui dépendent de l'avancement sachent où ils en sont."
-            )
-        return length and self.epochs * length
-
     # --- une époque, un entraînement --------------------------------------------------------------
 
-    def run(self, validation, after_epoch) -> History:
+    def run(
+        self,
+        validation: Iterable | None,
+        after_epoch: Callable[[int], object] | None,
+        log_every: int,
+    ) -> History:
         """Enchaîne les époques qui restent ; une interruption garde ce qui est acquis."""
         # Hors des pas en bf16, et jamais autour : autocast y garderait de vieux poids en mémoire.
         plain = torch.autocast(self.device.type, enabled=False)
@@ -261,11 +188,12 @@ class _Trainer:
                 while self.epoch < self.epochs:
                     self.train_epoch()
                     self.finish_epoch(validation)
-                    self.report(after_epoch)
+                    self.report(after_epoch, log_every)
                     self.check_interrupt()  # demandée pendant la mesure, ou par `after_epoch`
             except KeyboardInterrupt:
                 self.stop()
             finally:
+                self.display.close()
                 self.release()
         return self.history
 
@@ -281,7 +209,7 @@ class _Trainer:
             self.train_step(batch)
             self.between_steps = True
             self.seconds = time.perf_counter() - start
-            self.display.step(self.step, self.describe_progress)
+            self.display.step(self.step, self.current_line)
             self.check_interrupt()
         self.trained = True
 
@@ -308,19 +236,20 @@ class _Trainer:
                 batch = send(batch, self.device) if _is_elsewhere(batch, self.device) else batch
                 values = {}
                 for name in self.players:
-                    values |= _prefixed(name, self.call(name, batch))
+                    values |= _named(name, self.call(name, batch))
                 totals.add(read_numbers(values), batch_size(batch))
         return Totals.merge(gather(totals, self.process)).means()
 
-    def describe_progress(self) -> str:
-        """L'époque en cours et ses moyennes, pour la barre d'avancement."""
-        values = [f"{french_name(k)} {number(v, 4)}" for k, v in self.totals.means().items()]
-        return " · ".join([f"époque {self.epoch + 1}/{self.epochs}", *values])
+    def current_line(self) -> str:
+        """La ligne de l'époque en cours, pour la barre d'avancement."""
+        return log_line(self.epoch + 1, self.epochs, self.totals.means(), self.seconds)
 
-    def report(self, after_epoch: Callable[[int], object] | None) -> None:
+    def report(self, after_epoch: Callable[[int], object] | None, log_every: int) -> None:
         """Écrit la ligne de l'époque finie, et passe la main à qui veut la voir."""
-        if self.log_every and self.epoch % self.log_every == 0:
-            self.display.line(_log_line(self.epoch, self.epochs, self.history))
+        if log_every and self.epoch % log_every == 0:
+            means = {name: curve[-1] for name, curve in self.history.items()}
+            line = log_line(self.epoch, self.epochs, means, self.history.seconds[-1])
+            self.display.line(line)
         if after_epoch is not None:
             with preserved_rng():
                 after_epoch(self.epoch)
@@ -330,12 +259,13 @@ class _Trainer:
     def check_interrupt(self) -> None:
         """S'arrête ici si un des processus l'a demandé."""
         if anyone(self.interrupt.requested, self.process):
+            self.all_stop = True
             raise KeyboardInterrupt
 
     def check_losses(self, numbers: Mapping[str, float]) -> None:
         """Refuse une perte infinie ou NaN."""
-        for name in self.loss_names:
-            value = numbers.get(name, 0.0)
+        for name in self.players:
+            value = numbers.get(prefix(name) + "loss", 0.0)
             if not math.isfinite(value):
                 self.diverge(f"la perte vaut {value}", self.epoch_step + 1)
 
@@ -347,14 +277,16 @@ class _Trainer:
 
     def diverge(self, symptom: str, step_number: int) -> NoReturn:
         """Rend aux modèles les poids de la dernière époque finie, et explique."""
-        for name, weights in self.last_good.items():
-            self.modules[name].load_state_dict(weights)
+        self.give_back_weights()
         rates = [n.optimizer.param_groups[0]["lr"] for n in self.networks.values()]
         raise divergence(symptom, step_number, rates, self.history)
 
     def stop(self) -> NoReturn:
         """Garde ce qui est acquis, dit comment continuer, et laisse passer l'interruption."""
-        if self.between_steps and self.epoch < self.epochs:
+        # Enregistrer demande que tous les processus soient là : un second Ctrl-C n'arrête que le
+        # sien.
+        together = self.all_stop or self.process.num_processes == 1
+        if self.between_steps and together and self.epoch < self.epochs:
             self.save()
             if self.totals.sums:
                 self.history.add(self.merged_totals().means(), self.seconds)
@@ -365,80 +297,11 @@ class _Trainer:
         self.display.line(message)
         raise Interruption(message, self.history) from None
 
-    def release(self) -> None:
-        """Rend les modèles en mode évaluation, sur l'appareil où ils étaient."""
-        self.display.close()
-        for name, module in self.modules.items():
-            module.eval().to(self.homes[name])
-
-    # --- ce que garde un point de reprise ---------------------------------------------------------
-
-    def keep(self, checkpoint: str | Path, resume: bool) -> None:
-        """Ouvre le point de reprise ; l'entraînement repart de lui s'il le faut."""
-        self.history.made_by = made_by = self.describe()
-        self.file = checkpoints.CheckpointFile(checkpoint, made_by, self.display.line)
-        if self.process.is_main_process:  # seul à l'écrire ensuite
-            check_writable(self.file.path)
-        if resume:
-            checkpoints.restore(self, self.file)
-
-    def describe(self) -> dict:
-        """L'empreinte de l'entraînement : qui joue, sur quels lots, d'après quelle graine."""
-        named = self.players if "" not in self.players else vars(self.players[""])
-        timed = self.progressive or any(callable(p.lr) for p in self.players.values())
-        return fingerprint(
-            **named,
-            batches=self.stream.batches,
-            steps_per_epoch=self.stream.steps_per_epoch,
-            epochs=self.epochs if timed else None,  # sinon, on peut en ajouter
-            precision=self.precision,
-            seed=torch.initial_seed(),
-            torch=torch.__version__.partition("+")[0],
-        )
-
-    def save(self) -> None:
-        """Écrit le point de reprise, s'il y en a un ; le premier processus seul l'écrit."""
-        if self.file is not None:
-            state = checkpoints.capture(self)  # les processus y contribuent tous
-            if self.process.is_main_process:
-                self.file.write(state)
-
-    def merged_totals(self) -> Totals:
-        """Les sommes de tous les processus."""
-        return Totals.merge(gather(self.totals, self.process))
-
-    def copy_weights(self) -> dict[str, dict[str, Tensor]]:
-        """Une copie des poids de chaque modèle et de chaque moyenne."""
-        return {
-            name: {key: value.detach().clone() for key, value in module.state_dict().items()}
-            for name, module in self.modules.items()
-        }
-
-
-def _modules(players: Mapping[str, Player]) -> dict[str, nn.Module]:
-    """Modèles et moyennes, chacun une fois : ce qu'on enregistre et qu'une divergence rend."""
-    modules: dict[str, nn.Module] = {}
-    for name, player in players.items():
-        for key, module in ((name, player.model), (f"{name}_average", player.average)):
-            if module is not None and all(module is not known for known in modules.values()):
-                modules[key] = module
-    return modules
-
 
 def _is_elsewhere(batch: Any, device: torch.device) -> bool:
     tensor = first_tensor(batch)
     return tensor is not None and tensor.device != device
 
 
-def _prefix(name: str) -> str:
-    return f"{name}_" if name else ""
-
-
-def _prefixed(name: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {_prefix(name) + key: value for key, value in values.items()}
-
-
-def _log_line(epoch: int, epochs: int, history: History) -> str:
-    values = [f"{french_name(name)} {number(c[-1], 4)}" for name, c in history.items()]
-    duration = f"{number(history.seconds[-1], 1)} s"
-    return " · ".join([f"époque {epoch:{len(str(epochs))}d}/{epochs}", *values, duration])
+def _named(name: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix(name) + key: value for key, value in values.items()}

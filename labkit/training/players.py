@@ -54,6 +54,23 @@ class Player:
         return len(required) > 1
 
 
+def as_players(step: Step | Mapping[str, Player], model: Any, **settings: Any) -> dict[str, Player]:
+    """Les joueurs que reçoit `fit` : un seul, sans nom, ou un dictionnaire, réglages vérifiés.
+
+    Raises:
+        TypeError, ValueError: réglage impossible, ou donné à `fit` plutôt qu'à chaque joueur.
+    """
+    if not isinstance(step, Mapping):
+        return settle({"": Player(model, step, **settings)})
+    given = [name for name, value in {"model": model, **settings}.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"avec un dictionnaire de joueurs, {', '.join(given)} se donne à chacun : "
+            "Player(model, step, lr=…)."
+        )
+    return settle(step)
+
+
 def settle(players: Mapping[str, Player]) -> dict[str, Player]:
     """Vérifie les réglages de chaque joueur et complète ceux que le premier du modèle décide.
 
@@ -245,3 +262,8 @@ def check_reached(parameters: list[nn.Parameter]) -> None:
             "la perte ne dépend pas du modèle donné à fit : le pas emploie-t-il bien ce modèle, et "
             "non un autre de même nom ?"
         )
+
+
+def prefix(name: str) -> str:
+    """Ce qui précède les noms des valeurs d'un joueur : rien s'il est seul."""
+    return f"{name}_" if name else ""

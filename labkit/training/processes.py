@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,10 +17,8 @@ from torch import nn
 
 def process_state():
     """L'état qu'Accelerate partage : appareil, nombre de processus, rang de celui-ci."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm.auto se plaint de l'absence d'ipywidgets
-        from accelerate import PartialState
-        from accelerate.utils import parse_flag_from_env
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
 
     # Plusieurs processus sans GPU : Accelerate ne les relie que si on lui nomme le processeur,
     # sinon chacun s'entraînerait seul.

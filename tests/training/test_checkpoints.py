@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.files import FileError, write_atomically
+from labkit.files import FileError
 from labkit.training import Player, checkpoints, fit
 from labkit.training.checkpoints import (
     CheckpointError,
@@ -52,35 +52,6 @@ def fail_with(code: int):
 # --- écriture -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-def test_failed_write_leaves_the_former_file_intact(call, code, tmp_path, monkeypatch):
-    path = tmp_path / "fichier"
-    write_atomically(path, b"ancien")
-    with monkeypatch.context() as patched:
-        patched.setattr(os, call, fail_with(code))
-        with pytest.raises(FileError, match=str(path.name)):
-            write_atomically(path, b"nouveau", previous=previous_path(path))
-    assert path.read_bytes() == b"ancien"
-    assert [file.name for file in tmp_path.iterdir()] == ["fichier"]
-
-
-def test_rotation_that_stops_half_way_leaves_the_former_file(tmp_path, monkeypatch):
-    path, real_replace = tmp_path / "fichier", os.replace
-    write_atomically(path, b"ancien")
-
-    def replace(source, target):
-        if target == path:
-            fail_with(errno.EIO)()
-        real_replace(source, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", replace)
-        with pytest.raises(FileError):
-            write_atomically(path, b"nouveau", previous=previous_path(path))
-    assert previous_path(path).read_bytes() == b"ancien"
-
-
 def test_rotation_keeps_the_two_last_checkpoints(tmp_path):
     path = tmp_path / "dossier" / "point.pt"
     train(new_model(), 3, path)
@@ -89,22 +60,31 @@ def test_rotation_keeps_the_two_last_checkpoints(tmp_path):
     assert read_checkpoint(previous_path(path))["counters"]["epoch"] == 2
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_full_disk_while_training(code, saved, monkeypatch):
-    before = saved.read_bytes()
+def test_the_full_path_is_announced_at_the_first_write(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "point.pt"
+    train(new_model(), 2, "point.pt")
+    assert capsys.readouterr().out == f"Point de reprise : {path}\n"
+    train(new_model(), 3, "point.pt")
+    assert capsys.readouterr().out == f"Reprise de {path} après l'époque 2.\n"
+
+
+def test_a_checkpoint_can_live_in_the_home_folder(tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path / "accueil"))
+    monkeypatch.chdir(tmp_path)
+    for epochs in (1, 2):
+        train(new_model(), epochs, "~/point.pt")
+    assert read_checkpoint(tmp_path / "accueil" / "point.pt")["counters"]["epoch"] == 2
+    assert not (tmp_path / "~").exists()
+
+
+def test_training_goes_on_after_a_full_disk(saved, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", fail_with(code))
+        patched.setattr(os, "fsync", fail_with(errno.EDQUOT))
         with pytest.raises(FileError, match="disque plein.*point.pt.*Libérez de la place"):
             train(new_model(), 3, saved)
-    assert saved.read_bytes() == before
-    model = new_model()
-    assert len(train(model, 3, saved)["loss"]) == 3
-
-
-def test_folder_where_nothing_can_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "mkdir", fail_with(errno.EROFS))
-    with pytest.raises(FileError, match="impossible d'écrire.*droit d'écrire"):
-        train(new_model(), 1, tmp_path / "dossier" / "point.pt")
+    assert len(train(new_model(), 3, saved)["loss"]) == 3
 
 
 # --- fichiers abîmés ------------------------------------------------------------------------------
@@ -196,9 +176,11 @@ def test_a_file_that_cannot_be_opened_is_not_called_damaged(saved, monkeypatch):
         train(new_model(), 3, saved)
 
 
-def test_a_folder_is_not_a_checkpoint(tmp_path):
-    with pytest.raises(FileError, match="c'est un dossier"):
-        train(new_model(), 1, tmp_path)
+def test_a_folder_is_not_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for same in (tmp_path, "."):
+        with pytest.raises(FileError, match="est un dossier : donnez aussi le nom du fichier"):
+            train(new_model(), 1, same)
 
 
 # --- autres fichiers ------------------------------------------------------------------------------

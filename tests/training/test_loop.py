@@ -376,3 +376,29 @@ def test_step_must_return_a_scalar_loss(result, received):
     model = nn.Linear(3, 1)
     with pytest.raises(TypeError, match=re.escape(received)):
         quiet_fit(lambda batch: result, regression()[0], 1, model)
+
+
+# --- après chaque époque --------------------------------------------------------------------------
+
+
+def test_after_each_epoch_one_may_draw_without_changing_the_training():
+    seen, models = [], []
+
+    def snapshot(epoch):
+        seen.append((epoch, models[-1].training, torch.rand(3).tolist()))
+
+    for after_epoch in (None, snapshot):
+        models.append(new_noisy())
+        torch.manual_seed(11)
+        quiet_fit(noisy_step(models[-1]), images(100).batches(32, shuffle=True), 3, models[-1],
+                  after_epoch=after_epoch)  # fmt: skip
+    assert same_weights(*models)
+    assert [(epoch, mode) for epoch, mode, _ in seen] == [(1, False), (2, False), (3, False)]
+
+
+def test_epochs_done_before_a_resume_are_not_shown_again(tmp_path):
+    seen, model = [], nn.Linear(3, 1)
+    for epochs in (2, 4):
+        quiet_fit(linear_step(model), regression()[0], epochs, model, after_epoch=seen.append,
+                  checkpoint=tmp_path / "a.pt")  # fmt: skip
+    assert seen == [1, 2, 3, 4]

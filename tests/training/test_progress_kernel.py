@@ -15,6 +15,7 @@ TRAINING = """
 import torch
 import labkit
 
+labkit.studies  # comme Accelerate, Optuna importe tqdm
 labkit.set_seed(0)
 model = torch.nn.Linear(512, 512)
 batches = [torch.randn(256, 512)] * 250

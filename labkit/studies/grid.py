@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import optuna
 
-from labkit import claims
-from labkit.journals import Journal, StudyError, has_failed, opened
+from labkit.studies import claims
+from labkit.studies.journals import Journal, StudyError, has_failed, opened
 
 DEFAULT_STORAGE = "sqlite:///sorties/etudes.db"
 

@@ -17,8 +17,7 @@ from nbclient import NotebookClient
 from torch import nn
 
 from labkit import fingerprints, models
-from labkit._sources import sums_in
-from labkit.fingerprints import changes, fingerprint
+from labkit.fingerprints import changes, fingerprint, sums_in
 
 CELL = """
 import torch
@@ -249,7 +248,7 @@ def test_sums_of_a_text_are_those_of_its_functions():
 SCRIPT = """
 import json, sys
 from labkit import fingerprints, models
-from tests.test_fingerprints import CELL, run_cell
+from tests.fingerprints.test_fingerprints import CELL, run_cell
 cell = run_cell(CELL + "KINDS = {'b', 'a', 'c'}\\n\\n\\ndef known(x):\\n    return x in KINDS\\n")
 known = eval("lambda x: x in {'a', 'b', 'c'}", {"__name__": "__main__"})
 model = models.DDPM(models.UNet())

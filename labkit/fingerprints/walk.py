@@ -1,8 +1,4 @@
-"""L'empreinte de ce qui a fait un résultat : code, réglages, données ; et ce qui y a changé.
-
-Un point de reprise, des images gardées, une référence portent l'empreinte de ce qui les a faits.
-Quand elle diffère de celle du programme en cours, on refait ou l'on refuse, et l'on dit pourquoi.
-"""
+"""De la valeur à l'empreinte : le parcours de ce qu'un programme emploie et lit."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ import json
 import math
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labkit._sources import (
+from labkit.fingerprints.sources import (
     computed_defaults,
     digest,
     functions_in,
@@ -32,8 +28,7 @@ from labkit._sources import (
 )
 
 # Ce qui précède une somme, et dit de quoi.
-_CODE, _LAYERS, _WEIGHTS, _CONTENT = "code ", "couches ", "poids ", "contenu "
-_KINDS = (_CODE, _LAYERS, _WEIGHTS, _CONTENT)
+CODE, LAYERS, WEIGHTS, CONTENT = "code ", "couches ", "poids ", "contenu "
 _LONGEST = 1_000  # caractères d'une valeur gardée telle quelle ; au-delà, sa somme
 _ABSENT = object()
 
@@ -51,28 +46,6 @@ def fingerprint(**parts: object) -> dict:
     return {name: _part(value) for name, value in parts.items()}
 
 
-def changes(before: Mapping | None, after: Mapping) -> list[str]:
-    """Dit en français ce qui diffère d'une empreinte à l'autre, une phrase par élément.
-
-    Args:
-        before: empreinte gardée, ou None si rien n'a été noté.
-        after: empreinte d'aujourd'hui.
-
-    Returns:
-        Une liste vide si elles s'accordent ; sinon « lr : 0,001 → 0,004 », « le code de
-        `make_step` a changé »…
-    """
-    if not before:
-        return ["ce qui l'a fait n'avait pas été noté"]
-    old, new = dict(_leaves(before)), dict(_leaves(after))
-    phrases = (
-        _phrase(path, old.get(path, _ABSENT), new.get(path, _ABSENT))
-        for path in old | new
-        if old.get(path, _ABSENT) != new.get(path, _ABSENT)
-    )
-    return list(dict.fromkeys(phrases))
-
-
 def weights_checksum(module: nn.Module) -> str:
     """Somme des poids et des tampons d'un module, noms compris : 16 chiffres hexadécimaux."""
     return digest([(name, _content(value)) for name, value in module.state_dict().items()])
@@ -83,17 +56,8 @@ def weights_in(value: object) -> dict[str, str]:
     walk, found = _Walk(), {}
     walk.value(value)
     for module in walk.modules:
-        _add(found, _name(type(module)), _WEIGHTS + weights_checksum(module))
+        _add(found, _name(type(module)), WEIGHTS + weights_checksum(module))
     return found
-
-
-def code_sums(made_by: Mapping) -> dict[str, str]:
-    """Donne les sommes de source que contient une empreinte : nom de la fonction -> somme."""
-    return {
-        path[-1]: leaf.removeprefix(_CODE)
-        for path, leaf in _leaves(made_by)
-        if isinstance(leaf, str) and leaf.startswith(_CODE)
-    }
 
 
 # --- de la valeur à l'empreinte -------------------------------------------------------------------
@@ -177,7 +141,7 @@ class _Walk:
         if not is_ours(module) or not self._is_new(function):
             return
         name = _name(function)
-        _add(self.found, name, _CODE + source_sum(function))
+        _add(self.found, name, CODE + source_sum(function))
         for argument, default in computed_defaults(function):
             self._read(f"{name}.{argument}", default)
         for variable, is_captured, value, taken in read_variables(function):
@@ -217,7 +181,7 @@ class _Walk:
             for item in vars(part).values():  # une méthode remplacée sur ce seul objet
                 for function in functions_in(item):
                     self._function(function)
-        _add(self.found, _name(type(module)), _LAYERS + digest(_structure(module)))
+        _add(self.found, _name(type(module)), LAYERS + digest(_structure(module)))
 
     def _is_new(self, value: Any) -> bool:
         is_new = id(value) not in self.seen
@@ -253,7 +217,7 @@ def _content(value: Tensor | np.ndarray) -> str:
     if isinstance(value, Tensor):
         value = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
     checksum = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
-    return f"{_CONTENT}{kind} {shape} {checksum}"
+    return f"{CONTENT}{kind} {shape} {checksum}"
 
 
 def _library_text(value: Any) -> str:
@@ -269,7 +233,7 @@ def _library_text(value: Any) -> str:
 
 def _shorten(value: list | dict) -> list | dict | str:
     is_short = len(json.dumps(value)) <= _LONGEST
-    return value if is_short else f"{_CONTENT}{len(value)} éléments {digest(value)}"
+    return value if is_short else f"{CONTENT}{len(value)} éléments {digest(value)}"
 
 
 def _narrow(label: str, value: Any, taken: tuple) -> tuple[str, Any]:
@@ -311,51 +275,3 @@ def _is_record(value: Any) -> bool:
 
 
 _fields = dataclasses.fields
-
-
-# --- d'une empreinte à l'autre --------------------------------------------------------------------
-
-
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        value = dict(enumerate(value))
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _leaves(item, (*path, str(key)))
-    else:
-        yield path, value
-
-
-def _phrase(path: tuple[str, ...], old: Any, new: Any) -> str:
-    """« lr : 0,001 → 0,004 », « le code de `make_step` a changé »."""
-    kinds = {_kind(leaf) for leaf in (old, new) if leaf is not _ABSENT}
-    name, code_name = (text.replace(".<locals>", "") for text in (".".join(path), path[-1]))
-    if len(kinds) > 1 or kinds == {""}:
-        return f"{name} : {_in_french(old)} → {_in_french(new)}"
-    if old is _ABSENT:
-        return f"`{code_name}` intervient désormais"
-    if new is _ABSENT:
-        return f"`{code_name}` n'intervient plus"
-    return {
-        _CODE: f"le code de `{code_name}` a changé",
-        _LAYERS: f"les couches de `{code_name}` ont changé",
-        _WEIGHTS: f"les poids de `{code_name}` ont changé",
-        _CONTENT: f"le contenu de {name} a changé",
-    }[kinds.pop()]
-
-
-def _kind(leaf: Any) -> str:
-    return next((kind for kind in _KINDS if str(leaf).startswith(kind)), "")
-
-
-def _in_french(value: Any) -> str:
-    if value is _ABSENT:
-        return "absent"
-    if value is None or isinstance(value, bool):
-        return {True: "vrai", False: "faux", None: "aucun"}[value]
-    if isinstance(value, float):
-        return repr(value).replace(".", ",")
-    if isinstance(value, list):
-        return f"[{' ; '.join(map(_in_french, value))}]"
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from labkit import claims, studies
+from labkit import studies
+from labkit.studies import claims
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GRID = {"latent": [2, 5, 10], "beta": [1.0, 4.0]}
 ORIGIN = {"program": "bowl"}  # deux fonctions d'essai pour une même étude : leur origine commune
 
@@ -49,7 +50,7 @@ def no_waiting(monkeypatch):
     def refuse(seconds):
         raise AssertionError("l'étude attend un point que personne n'évalue")
 
-    monkeypatch.setattr(studies.time, "sleep", refuse)
+    monkeypatch.setattr(studies.grid.time, "sleep", refuse)
 
 
 def test_every_point_of_the_grid_is_evaluated_once_and_sorted(storage, evaluate, seen):
@@ -317,7 +318,8 @@ def test_the_first_evaluation_that_ends_counts(storage, monkeypatch):
 
 PROGRAM = """
 import json, sys
-from labkit import claims, studies
+from labkit import studies
+from labkit.studies import claims
 
 claims.HEARTBEAT, claims.PATIENCE = 0.1, 3.0
 storage, name, log = sys.argv[1:]

@@ -1,6 +1,6 @@
 """Le journal d'une étude : où il est, ce qui y est évalué, et des erreurs qui disent quoi faire.
 
-Optuna y note les points évalués ; `labkit.claims` y réserve les autres.
+Optuna y note les points évalués ; `claims` y réserve les autres.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from labkit._names import did_you_mean
-from labkit.claims import Claims, create_table
-from labkit.files import FileError, check_writable
+from labkit.files import FileError, check_writable, full_path
+from labkit.studies.claims import Claims, create_table
 
 _BUSY_SECONDS = 60  # attente d'un fichier SQLite qu'un autre processus écrit
 _OPENINGS = 10  # essais d'ouverture d'une base que d'autres processus créent au même instant
@@ -158,7 +158,7 @@ def _url(storage: str | Path) -> sql.URL:
     if "://" not in text:
         if not text.strip() or re.match(r"\w\w+:", text):
             raise ValueError(_bad_address(text))
-        return sql.URL.create("sqlite", database=str(Path(text).expanduser()))
+        return sql.URL.create("sqlite", database=str(full_path(text)))
     try:
         url = sql.make_url(text)
         url.get_dialect()
@@ -167,7 +167,8 @@ def _url(storage: str | Path) -> sql.URL:
     if url.get_backend_name() == "sqlite":
         if url.host:
             raise ValueError(_bad_address(text))
-        return url.set(database=str(Path(url.database or ":memory:").expanduser()))
+        database = url.database or ":memory:"
+        return url.set(database=str(full_path(database)) if database[0] == "~" else database)
     if url.drivername == "postgresql":  # le pilote par défaut dépend de la version de SQLAlchemy
         return url.set(drivername="postgresql+psycopg")
     return url

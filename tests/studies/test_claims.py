@@ -5,7 +5,7 @@ import threading
 import pytest
 import sqlalchemy as sql
 
-from labkit import claims
+from labkit.studies import claims
 
 
 @pytest.fixture

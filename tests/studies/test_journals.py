@@ -8,7 +8,8 @@ import optuna
 import pytest
 import sqlalchemy as sql
 
-from labkit import journals, studies
+from labkit import studies
+from labkit.studies import journals
 
 GRID = {"latent": [2, 5]}
 
