@@ -318,7 +318,9 @@ def _commit() -> str:
 
 
 def _machine() -> dict:
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
+        **gpu,
         "processor": getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name")
         or platform.machine(),
         "cores": os.cpu_count(),
