@@ -172,8 +172,7 @@ class TrainingState:
 
     def _describe_restart(self) -> str:
         if self.epoch >= self.epochs:
-            done = f"les {self.epochs} époques sont déjà faites"
-            return f"{self.file.path} : {done} ; augmentez `epochs` au besoin."
+            return f"{self.file.path} : entraînement déjà fini ; augmentez `epochs` au besoin."
         lots = f", lot {self.epoch_step}" if self.epoch_step else ""
         return f"Reprise de {self.file.path} après l'époque {self.epoch}{lots}."
 
