@@ -23,10 +23,11 @@ KNOWN_TAGS = {"parameters", "solution", "verification", "hide-input", IGNORED}
 PARAMETERS = {"profil": "rapide", "graine": 0}
 LEVELS = ("rappel", "compréhension", "application", "analyse", "ouverte")
 MINIMUM_QUESTIONS, MINIMUM_EXERCISES, MINIMUM_STRICT, MINIMUM_PREDICTIONS = 8, 2, 4, 2
+MAXIMUM_LINES, MAXIMUM_COLUMNS = 40, 79  # au-delà, le site coupe une ligne
 
 SETUP = """import sys
 
-if "google.colab" in sys.modules:  # sur Colab seulement : torch y est déjà, labkit non
+if "google.colab" in sys.modules:  # torch y est déjà, labkit non
     %pip install -q "labkit @ git+{address}"
 
 import labkit
@@ -114,7 +115,18 @@ def _cell(cell: NotebookNode) -> Iterator[str]:
         yield "chemin absolu dans le code"
     if IGNORED not in tags(cell) and cell.source.rstrip().endswith(";"):
         yield "le point-virgule final ne cache rien à nbval : affectez le résultat à « _ »"
+    yield from _size(cell)
     yield from _outputs(cell)
+
+
+def _size(cell: NotebookNode) -> Iterator[str]:
+    lines = cell.source.splitlines()
+    if len(lines) > MAXIMUM_LINES and "verification" not in tags(cell):
+        yield f"{len(lines)} lignes de code, il en faut {MAXIMUM_LINES} au plus : coupez-la en deux"
+    for rank, line in enumerate(lines, start=1):
+        is_imposed = line.lstrip().startswith("%pip")  # l'adresse du dépôt est ce qu'elle est
+        if len(line) > MAXIMUM_COLUMNS and not is_imposed:
+            yield f"ligne {rank} de {len(line)} colonnes, il en faut {MAXIMUM_COLUMNS} au plus"
 
 
 def _outputs(cell: NotebookNode) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labkit.fingerprints.walk import CODE, CONTENT, LAYERS, WEIGHTS
 
 _KINDS = (CODE, LAYERS, WEIGHTS, CONTENT)
+_SUM = re.compile(rf"{CODE}[0-9a-f]{{16}}")  # et non un texte qui commencerait de même
 _ABSENT = object()
 
 
@@ -38,7 +40,7 @@ def code_sums(made_by: Mapping) -> dict[str, str]:
     return {
         path[-1]: leaf.removeprefix(CODE)
         for path, leaf in _leaves(made_by)
-        if isinstance(leaf, str) and leaf.startswith(CODE)
+        if isinstance(leaf, str) and _SUM.fullmatch(leaf)
     }
 
 

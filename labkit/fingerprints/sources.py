@@ -14,12 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Ce qui, dans labkit, décide d'un résultat. Le reste (boucle, figures, tableaux, fichiers) compte
+# comme une bibliothèque : en récrire un message n'oblige pas à tout entraîner de nouveau.
+_DECISIVE = ("labkit.models", "labkit.metrics", "labkit.perceptron")
+
 
 @functools.cache
 def is_ours(module: str) -> bool:
-    """Reconnaît le code du cours ou de l'utilisateur, par opposition à celui des bibliothèques."""
+    """Reconnaît le code dont dépend un résultat : celui de l'utilisateur, les modèles du cours."""
     root = str(module).partition(".")[0]
-    if root in ("__main__", "labkit"):
+    if root == "labkit":
+        return str(module).startswith(_DECISIVE)
+    if root == "__main__":
         return True
     file = getattr(sys.modules.get(module), "__file__", None)
     return (

@@ -101,6 +101,9 @@ BREAKAGES = [
     (edit("print(2", "2 + 1", r"'C:\\eleve'"), "chemin absolu"),
     (edit("print(2", "+ 1)", "+ 1);"), "point-virgule"),
     (same_identifier, "même identifiant"),
+    (edit("print(2", "print", "x = 1\n" * 40 + "print"), "41 lignes de code"),
+    (edit("print(2", "print", "x = 1  #" + "…" * 72 + "\nprint"), "ligne 1 de 80 colonnes"),
+    (edit('labkit.verify("Exercice 1"', "labkit", "#" * 80 + "\nlabkit"), "ligne 1 de 80 colonnes"),
 ]
 
 
@@ -110,6 +113,22 @@ def test_each_violation_is_reported_alone(lab, address, breakage, sentence):
     found = contract.violations(lab, address)
     assert any(sentence in violation for violation in found), found
     assert len(found) <= 2
+
+
+@pytest.mark.parametrize("change", [
+    edit("print(2", "print", "x = 1\n" * 39 + "print"),
+    edit("print(2", "print", "#" * 79 + "\nprint"),
+    edit('labkit.verify("Exercice 1"', "labkit", "x = 1\n" * 40 + "labkit"),
+])  # fmt: skip
+def test_sizes_within_bounds_and_long_verifications_are_accepted(lab, address, change):
+    change(lab)
+    assert contract.violations(lab, address) == []
+
+
+def test_a_long_address_is_accepted(lab, address):
+    longer = address + "-du-premier-semestre-de-la-deuxieme-annee"
+    edit("google.colab", address, longer)(lab)
+    assert contract.violations(lab, longer) == []
 
 
 def test_missing_identifiers(lab, address):

@@ -144,7 +144,8 @@ def test_a_full_disk_leaves_the_package_as_it_was(course, monkeypatch):
 def test_check_says_what_is_known_of_each_card(course, made_by, capsys):
     package = course / "labkit" / "reference"
     machine = {"python": "3.11.7"}
-    other = made_by | {"step": {"labkit.tool.use": "code 00", "<lambda>": "code 11"}}
+    sums = {"labkit.tool.use": f"code {16 * '0'}", "<lambda>": f"code {16 * '1'}"}
+    other = made_by | {"step": sums}
     save(package, "ancien", machine=machine)
     save(package, "juste", made_by=made_by, machine=machine)
     save(package, "results/perime", weights=False, made_by=other, machine=machine)
