@@ -11,6 +11,7 @@ from labkit import references
 from labkit.data import ImageSet, ImageSplits
 from labkit.files import FileError
 from labkit.models import VAE, AutoEncoder
+from labkit.tables import count_parameters
 from labkit.training import History
 
 ARCHITECTURE = {"class": "labkit.models.AutoEncoder", "latent_dim": 3}
@@ -224,6 +225,15 @@ def test_the_shipped_autoencoder_reaches_the_course_numbers():
     ]
     assert metrics["train_mse_epoch_1"] == pytest.approx(0.0603, rel=0.03)
     assert metrics["train_mse_epoch_20"] == pytest.approx(0.0362, rel=0.03)
+
+
+def test_the_shipped_clothes_classifier_is_as_small_and_measures_what_it_should():
+    clothes, digits = map(references.load_reference, ("classifier_fashion", "classifier"))
+    assert count_parameters(clothes) == count_parameters(digits)
+    measures = references.list_references()["classifier_fashion"]["metrics"]
+    assert measures["accuracy"] >= 0.925
+    noisy = [measures[f"fid_noise_{sigma}"] for sigma in (0.1, 0.2, 0.4)]
+    assert measures["fid_between_halves"] < 3 and 10 < noisy[0] < noisy[1] < noisy[2]
 
 
 def test_a_study_comes_back_with_its_provenance(saved, data):

@@ -12,7 +12,7 @@ FILES = (
     "t10k-labels-idx1-ubyte",
 )
 
-# MD5 des fichiers décompressés : chaque jeu entier, puis un extrait de 2 000 images (1 600 et 400).
+# MD5 des fichiers décompressés.
 PUBLISHED = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -27,14 +27,6 @@ PUBLISHED = {
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
 }
-EXTRACTS = {
-    "fashion_mnist": {
-        "train-images-idx3-ubyte": "45c84f08c336688b4cf4d66a40b9d6ff",
-        "train-labels-idx1-ubyte": "39cb0be86e4d161e33551cbf8375bf3f",
-        "t10k-images-idx3-ubyte": "3f028df2b25fdb2c4b40297ea31e6871",
-        "t10k-labels-idx1-ubyte": "43acf4ba6b187f5dd2a540ff38b21291",
-    },
-}
 
 
 def md5(content: bytes) -> str:
@@ -44,11 +36,10 @@ def md5(content: bytes) -> str:
 
 def identify(digest: str) -> tuple[str, str] | None:
     """Le jeu et le fichier dont c'est la somme, s'ils sont connus."""
-    for table in (PUBLISHED, EXTRACTS):
-        for name, sums in table.items():
-            for file, known in sums.items():
-                if digest == known:
-                    return name, file
+    for name, sums in PUBLISHED.items():
+        for file, known in sums.items():
+            if digest == known:
+                return name, file
     return None
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from labkit import data
-from labkit.data import DataError, ImageSplits, checksums, load_images, sources
+from labkit.data import DataError, ImageSplits, load_images, sources
 from labkit.data.checksums import FILES, md5
 from labkit.data.files import TORCHVISION_CLASSES as FOLDERS
 
@@ -259,6 +259,15 @@ def test_manifests_of_every_tool_vouch_for_files(
     assert_is(splits, small_files)
 
 
+def test_a_part_of_a_set_loads_with_a_warning(own_files, small_files):
+    write_manifest(own_files, small_files)
+    with pytest.warns(UserWarning) as caught:
+        splits = load_images("fashion_mnist", root=own_files.parents[1], download=False)
+    assert_is(splits, small_files)
+    messages = " ".join(str(warning.message) for warning in caught)
+    assert "extrait de fashion_mnist : 30 images d'entraînement et 10 de test" in messages
+
+
 @pytest.mark.filterwarnings("ignore:.*extrait:UserWarning", "ignore:.*MD5SUMS:UserWarning")
 @pytest.mark.parametrize("manifest", ["MD5SUMS.txt", "md5sums"])
 @pytest.mark.parametrize("form", [archive, in_its_folder, dotted_archive])
@@ -389,17 +398,6 @@ def test_folder_is_root_then_labkit_data_then_the_user_cache(monkeypatch, tmp_pa
     assert data.data_root() == Path.home() / "donnees"
     monkeypatch.chdir(tmp_path)
     assert data.data_root("relatif") == Path.cwd() / "relatif"
-
-
-def test_an_extract_is_believed_only_under_its_own_name(tmp_path, monkeypatch):
-    raw = data.raw_folder("mnist", tmp_path)
-    raw.mkdir(parents=True)
-    for file in FILES:
-        (raw / file).write_bytes(b"vetements")
-    digest = md5(b"vetements")
-    monkeypatch.setitem(checksums.EXTRACTS, "fashion_mnist", dict.fromkeys(FILES, digest))
-    with pytest.raises(DataError, match="ce sont celles de Fashion-MNIST"):
-        data.check_files("mnist", tmp_path)
 
 
 @pytest.mark.parametrize("root", [None, "~/donnees", "~personne/donnees"])

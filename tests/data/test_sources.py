@@ -16,14 +16,15 @@ from labkit.data.checksums import FILES, md5
 ENVIRONMENT_ROOT = os.environ.get("LABKIT_DATA")
 SHARED_ROOT = Path(__file__).resolve().parents[3] / "shared" / "data"
 MNIST_ROOT = Path(ENVIRONMENT_ROOT or SHARED_ROOT).expanduser().absolute()
+CLOTHES = ("classifier_fashion", "cvae_fashion", "cvae_fashion_small")
 
 needs_mnist = pytest.mark.skipif(
     not (MNIST_ROOT / "MNIST/raw" / FILES[0]).is_file(),
     reason=f"MNIST absent de {MNIST_ROOT} : donnez à LABKIT_DATA un dossier qui le contient",
 )
-needs_extract = pytest.mark.skipif(
-    not (SHARED_ROOT / "mini/FashionMNIST/raw" / FILES[0]).is_file(),
-    reason=f"extrait de Fashion-MNIST absent de {SHARED_ROOT / 'mini'}",
+needs_fashion = pytest.mark.skipif(
+    not (MNIST_ROOT / "FashionMNIST/raw" / FILES[0]).is_file(),
+    reason=f"Fashion-MNIST absent de {MNIST_ROOT}",
 )
 
 
@@ -133,13 +134,35 @@ def test_labkit_data_names_the_folder(monkeypatch):
     data.check_files("mnist")
 
 
-@needs_extract
-def test_fashion_extract_loads_with_a_warning():
-    with pytest.warns(UserWarning, match="extrait de fashion_mnist : 1600 images.*400 de test"):
-        splits = load_images("fashion_mnist", root=SHARED_ROOT / "mini", download=False)
-    assert [len(part) for part in (splits.train, splits.val, splits.test)] == [1600, 200, 200]
-    assert len(splits.classes) == 10
-    assert splits.train.labels.unique().tolist() == list(range(10))
+@pytest.fixture(scope="module")
+def fashion():
+    return load_images("fashion_mnist", root=MNIST_ROOT, download=False)
+
+
+@needs_fashion
+def test_fashion_mnist_sizes_and_class_counts(fashion):
+    parts = (fashion.train, fashion.val, fashion.test)
+    assert [len(part) for part in parts] == [60_000, 5_000, 5_000]
+    assert len(fashion.classes) == 10
+    assert fashion.train.labels.bincount().tolist() == [6_000] * 10
+    both = fashion.val.labels.bincount() + fashion.test.labels.bincount()
+    assert both.tolist() == [1_000] * 10
+
+
+@needs_fashion
+@pytest.mark.parametrize("name", CLOTHES)
+def test_the_fingerprint_of_fashion_mnist_is_the_one_on_the_cards(name, fashion):
+    assert fashion.fingerprint() == labkit.list_references()[name]["dataset"]
+
+
+@needs_fashion
+def test_the_shipped_clothes_classifier_sees_nine_real_garments_in_ten(fashion):
+    classifier = labkit.load_reference("classifier_fashion")
+    right = sum(
+        len(part) * labkit.metrics.accuracy(classifier, *part.tensors())
+        for part in (fashion.val, fashion.test)
+    )
+    assert right / 10_000 >= 0.925
 
 
 def test_images_of_another_size_in_verified_files(serve, tmp_path):
