@@ -95,7 +95,7 @@ def read_variables(function: types.FunctionType) -> Iterator[tuple[str, bool, An
     for name, is_global, taken in _loads(code):
         if is_global and name in function.__globals__:
             yield name, False, function.__globals__[name], taken
-        elif not is_global and name in cells:
+        elif not is_global and name in cells and name != "__class__":  # celui de super()
             yield name, True, _content(cells[name]), taken
 
 
