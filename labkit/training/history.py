@@ -128,9 +128,12 @@ def french_name(name: str) -> str:
 
 def _legend(name: str) -> str:
     """Le nom d'une courbe, où entraînement et validation se répondent."""
-    part = "validation" if name.startswith("val_") else "entraînement"
     quantity = name.removeprefix("val_")
-    return part if quantity == "loss" else f"{quantity} ({part})"
+    part = "entraînement" if quantity == name else "validation"
+    if quantity == "loss":
+        return part
+    player = quantity.removesuffix("_loss")
+    return f"{quantity} ({part})" if player == quantity else f"perte ({player}, {part})"
 
 
 @dataclass

@@ -21,11 +21,17 @@ def test_history_survives_a_round_trip(interrupted_at, tmp_path):
 
 
 def test_history_plots_itself_in_french():
-    history = History({"loss": [3.0, 2.0, 1.0], "val_loss": [4.0, 3.0, 2.5], "kld": [1, 2, 3]})
+    curves = {"loss": [3.0, 2.0, 1.0], "val_loss": [4.0, 3.0, 2.5], "kl": [1, 2, 3]}
+    history = History({**curves, "val_generator_loss": [1, 2, 3]})
     figure = history.plot(title="Perte")
     ax = figure.axes_grid[0, 0]
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == ["entraînement", "validation", "kld (entraînement)"]
+    assert legend == [
+        "entraînement",
+        "validation",
+        "kl (entraînement)",
+        "perte (generator, validation)",
+    ]
     assert list(ax.lines[1].get_ydata()) == [4.0, 3.0, 2.5]
 
 

@@ -1,6 +1,5 @@
 """Ce qu'un entraînement laisse dans un notebook : son dernier état, et rien d'autre."""
 
-import itertools
 import re
 from pathlib import Path
 
@@ -49,12 +48,9 @@ def test_nothing_goes_to_the_error_stream(outputs):
     assert [o.text for o in outputs if o.get("name") == "stderr"] == []
 
 
-def test_one_display_or_one_stream_is_left(outputs):
+def test_one_display_is_left(outputs):
     kinds = [(o.output_type, o.get("name")) for o in outputs]
-    groups = [kind for kind, _ in itertools.groupby(kinds)]
-    assert groups in ([("display_data", None)], [("stream", "stdout")])
-    if groups == [("display_data", None)]:
-        assert len(outputs) == 1  # mis à jour sur place, non répété
+    assert kinds == [("display_data", None)]  # mis à jour sur place, non répété
 
 
 def test_the_last_state_alone_is_left(outputs):
