@@ -131,8 +131,8 @@ class DDPM(nn.Module):
         N(0, I), de la forme de x0.
 
         Raises:
-            ValueError: aucune image, images hors de [-1, 1], instants hors du programme, bruit d'une
-                autre forme.
+            ValueError: aucune image, images hors de [-1, 1], instants hors du programme, bruit
+                d'une autre forme.
         """
         self._check_images(x0)
         if check_tensor(noise, "noise").shape != x0.shape:

@@ -55,8 +55,9 @@ def test_flat_images_take_their_shape_back(shape):
 
 def test_autocast_does_not_reconcile_float64_nor_integers():
     layer, x = nn.Linear(3, 1), torch.rand(2, 3)
+    pairs = ((layer, x.double()), (nn.Linear(3, 1).double(), x), (layer, x.int()))
     with torch.autocast("cpu", torch.bfloat16):
-        for module, inputs in ((layer, x.double()), (nn.Linear(3, 1).double(), x), (layer, x.int())):
+        for module, inputs in pairs:
             with pytest.raises(ValueError, match=f"{inputs.dtype} pour un modèle en"):
                 check_dtype(module, inputs)
 
