@@ -66,5 +66,7 @@ def autoencoder_loss(x_recon: Tensor, x: Tensor) -> Tensor:
 
     x_recon est [B, 784], x [B, 1, 28, 28] ou [B, 784].
     """
+    check_tensor(x_recon, "x_recon")
+    x = check_tensor(x).flatten(start_dim=1)  # [B, 784]
     # float : sous autocast, x_recon sort en bf16, trop court pour sommer des carrés.
-    return F.mse_loss(x_recon.float(), x.flatten(start_dim=1))
+    return F.mse_loss(x_recon.float(), x)

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-from labkit.edges import received
+from labkit.edges import check_whole, received
 
 TO_UNIT = "x / 255 les ramène à [0, 1]"  # ce qu'il faut faire d'octets
 
@@ -109,6 +109,15 @@ def class_tensor(labels: Tensor | Sequence[int], num_classes: int, count: int | 
     if len(tensor) and (tensor.min() < 0 or tensor.max() >= num_classes):
         raise ValueError(f"{wanted}, reçu de {tensor.min()} à {tensor.max()}.")
     return tensor.long()
+
+
+def check_sizes(name: str, sizes: Sequence[int]) -> tuple[int, ...]:
+    """Renvoie les tailles de couches successives, des entiers d'au moins 1."""
+    if isinstance(sizes, str) or not isinstance(sizes, Sequence) or not sizes:
+        raise TypeError(
+            f"{name} attend une suite d'entiers, reçu {received(sizes)} : écrivez {name}=(64, 32)."
+        )
+    return tuple(check_whole(f"{name}[{i}]", size) for i, size in enumerate(sizes))
 
 
 def check_codes(z: Tensor, latent_dim: int) -> Tensor:

@@ -135,3 +135,5 @@ class ConvCVAE(nn.Module):
                 f"classes c [{count}, {self.num_classes}] attendues, une ligne par image et une "
                 f"colonne par classe, reçu {list(c.shape)}. Voir one_hot(labels)."
             )
+        if c.is_floating_point():  # des entiers s'accordent aux images
+            check_dtype(self, c, "classes c")

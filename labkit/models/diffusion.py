@@ -312,7 +312,8 @@ class DDPM(nn.Module):
         """
         num_samples = check_whole("num_samples", num_samples)
         channels = getattr(self.model, "in_channels", 1)
-        return torch.randn(num_samples, channels, *_sides(image_size), device=self.betas.device)
+        sides = _sides(image_size, self._smallest_side())
+        return torch.randn(num_samples, channels, *sides, device=self.betas.device)
 
     # --- vérifications ----------------------------------------------------------------------------
 
@@ -364,24 +365,28 @@ class DDPM(nn.Module):
         return low
 
     def _check_shape(self, x: Tensor) -> None:
-        """Refuse ce qui n'est pas [B, C, H, W], B ≥ 1, des canaux que lit le modèle."""
-        channels = getattr(self.model, "in_channels", None)
-        if check_tensor(x).dim() != 4 or not len(x) or channels not in (None, x.shape[1]):
+        """Refuse ce qui n'est pas [B, C, H, W], B ≥ 1, que le modèle sache lire."""
+        channels, smallest = getattr(self.model, "in_channels", None), self._smallest_side()
+        is_batch = check_tensor(x).dim() == 4 and len(x) and channels in (None, x.shape[1])
+        if not is_batch or min(x.shape[2:]) < smallest:
             raise ValueError(
-                f"images [B, {channels or 'C'}, H, W] attendues, B au moins 1, reçu "
-                f"{list(x.shape)}."
+                f"images [B, {channels or 'C'}, H, W] attendues, B au moins 1, H et W au moins "
+                f"{smallest}, reçu {list(x.shape)}."
             )
 
+    def _smallest_side(self) -> int:
+        return getattr(self.model, "smallest_side", 1)
 
-def _sides(image_size: int | tuple[int, int]) -> tuple[int, int]:
-    """Hauteur et largeur, d'un couple ou du côté d'un carré."""
+
+def _sides(image_size: int | tuple[int, int], smallest: int) -> tuple[int, int]:
+    """Hauteur et largeur, d'un couple ou du côté d'un carré, d'au moins `smallest` pixels."""
     sides = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
     try:
-        height, width = (check_whole("image_size", side) for side in sides)
+        height, width = (check_whole("image_size", side, smallest) for side in sides)
     except (TypeError, ValueError) as error:
         raise ValueError(
             "image_size : (hauteur, largeur) attendu, comme (28, 28), ou le côté d'un carré, en "
-            f"pixels entiers, reçu {received(image_size)}."
+            f"pixels entiers, {smallest} au moins, reçu {received(image_size)}."
         ) from error
     return height, width
 

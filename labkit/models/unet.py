@@ -81,6 +81,8 @@ class UNet(nn.Module):
             sont pas des entiers d'au moins 1.
     """
 
+    smallest_side = 8  # pixels : trois divisions par deux
+
     def __init__(
         self,
         in_channels: int = 1,
@@ -156,9 +158,11 @@ class UNet(nn.Module):
 
     def _check_inputs(self, x: Tensor, t: Tensor, labels: Tensor | None) -> None:
         """Ce que DDPM vérifie une fois par tirage ; un appel direct du réseau passe par ici."""
-        if check_tensor(x).dim() != 4 or x.shape[1] != self.in_channels:
+        is_image = check_tensor(x).dim() == 4 and x.shape[1] == self.in_channels
+        if not is_image or min(x.shape[2:]) < self.smallest_side:
             raise ValueError(
-                f"images [B, {self.in_channels}, H, W] attendues, reçu {list(x.shape)}."
+                f"images [B, {self.in_channels}, H, W] attendues, H et W au moins "
+                f"{self.smallest_side}, reçu {list(x.shape)}."
             )
         if labels is None:
             return

@@ -15,6 +15,7 @@ from labkit.models.checks import (
     as_images,
     check_codes,
     check_dtype,
+    check_sizes,
     check_tensor,
     check_unit_interval,
 )
@@ -34,6 +35,7 @@ class DenseEncoder(nn.Module):
         super().__init__()
         latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
         input_dim = self.input_dim = check_whole("input_dim", input_dim)
+        hidden_dims = check_sizes("hidden_dims", hidden_dims)
         self.hidden = _dense_layers((input_dim, *hidden_dims))
         self.to_mu = nn.Linear(hidden_dims[-1], latent_dim)
         self.to_logvar = nn.Linear(hidden_dims[-1], latent_dim)
@@ -60,6 +62,7 @@ class DenseDecoder(nn.Module):
         super().__init__()
         latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
         output_dim = check_whole("output_dim", output_dim)
+        hidden_dims = check_sizes("hidden_dims", hidden_dims)
         self.hidden = _dense_layers((latent_dim, *hidden_dims))
         self.to_logits = nn.Linear(hidden_dims[-1], output_dim)
 
@@ -141,11 +144,19 @@ class VAE(nn.Module):
     leur `latent_dim`, dimension de z.
 
     Raises:
+        TypeError: encodeur ou décodeur sans `latent_dim`.
         ValueError: dimensions latentes différentes.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module):
         super().__init__()
+        for name, part in (("encoder", encoder), ("decoder", decoder)):
+            if not hasattr(part, "latent_dim"):
+                raise TypeError(
+                    f"{name} : un module qui porte son latent_dim est attendu, comme "
+                    f"{'DenseEncoder' if name == 'encoder' else 'DenseDecoder'}(latent_dim=20), "
+                    f"reçu {type(part).__name__}."
+                )
         if encoder.latent_dim != decoder.latent_dim:
             raise ValueError(
                 f"l'encodeur donne {encoder.latent_dim} dimensions latentes et le décodeur en "
@@ -211,7 +222,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
     Raises:
         ValueError: formes différentes.
     """
-    if mu.shape != logvar.shape:
+    if check_tensor(mu, "mu").shape != check_tensor(logvar, "logvar").shape:
         raise ValueError(
             f"mu {list(mu.shape)} et logvar {list(logvar.shape)} doivent avoir la même forme."
         )
@@ -321,6 +332,7 @@ def _check_beta(beta: float | Tensor) -> None:
 
 def _flatten_pair(output: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """Sortie du décodeur et images, toutes deux [B, pixels]."""
+    check_tensor(output, "sortie du décodeur")
     output, x = output.flatten(start_dim=1), x.flatten(start_dim=1)
     if output.shape != x.shape:
         raise ValueError(
@@ -334,7 +346,7 @@ def _flatten_pair(output: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check_channels(channels: Sequence[int]) -> int:
     """Côté de la dernière carte : 7 après deux convolutions, 5 après trois."""
-    if len(channels) not in (2, 3):
+    if len(check_sizes("channels", channels)) not in (2, 3):
         raise ValueError(
             f"deux ou trois convolutions attendues, reçu {len(channels)} : {tuple(channels)}. Une "
             "image 28×28 ne se divise par deux que deux fois."

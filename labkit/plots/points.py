@@ -149,9 +149,15 @@ def latent_manifold(
         La figure, graduée en coordonnées latentes.
 
     Raises:
-        TypeError, ValueError: nombre d'images par côté qui n'est pas un entier d'au moins 2.
+        TypeError, ValueError: nombre d'images par côté qui n'est pas un entier d'au moins 2,
+            bornes qui ne sont pas deux nombres.
     """
     size = check_whole("size", size, at_least=2)
+    for name, bounds in (("x_range", x_range), ("y_range", y_range)):
+        if as_numbers(bounds, name).shape != (2,):
+            raise ValueError(
+                f"`{name}` : deux bornes sont attendues, comme (-3, 3), reçu {received(bounds)}."
+            )
     xs, ys = torch.linspace(*x_range, size), torch.linspace(*reversed(y_range), size)
     z = torch.stack([xs.repeat(size), ys.repeat_interleave(size)], dim=1)  # [size², 2]
     with torch.no_grad():

@@ -134,3 +134,11 @@ def test_another_default_dtype_is_explained_by_a_training_in_bf16(default_float6
 
     with pytest.raises(ValueError, match="images en torch.float32 pour un modèle en torch.float64"):
         fit(step, [x], 1, model, precision="bf16", log_every=0)
+
+
+def test_losses_of_arrays_are_refused():
+    x = torch.rand(2, 784)
+    with pytest.raises(ValueError, match="x_recon : un tenseur est attendu, reçu ndarray"):
+        autoencoder_loss(x.numpy(), x)
+    with pytest.raises(ValueError, match="images : un tenseur est attendu, reçu ndarray"):
+        autoencoder_loss(x, x.numpy())

@@ -293,3 +293,10 @@ def test_another_default_dtype_is_explained(default_float64):
         model(x, [1, 2])
     with pytest.raises(ValueError, match=r"codes z en torch.float64 pour un .* en torch.float32"):
         model.float().decode(torch.randn(2, 10), torch.eye(10)[:2])
+
+
+def test_classes_of_another_precision_are_refused():
+    model, z, c = ConvCVAE(width=4).eval(), torch.randn(2, 10), torch.eye(10)[:2]
+    with pytest.raises(ValueError, match="classes c en torch.float64 pour un modèle en"):
+        model.decode(z, c.double())
+    assert torch.equal(model.decode(z, c.long()), model.decode(z, c))

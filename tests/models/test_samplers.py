@@ -467,9 +467,16 @@ def test_sizes_of_numpy_are_sides(size):
     assert DDPM(Zero(), 3).sample(np.int64(2), size).shape == (2, 1, 4, 4)
 
 
+def test_images_too_small_for_the_network_are_refused():
+    for call in (tiny(5).sample, tiny(5).starting_noise):
+        with pytest.raises(ValueError, match="en pixels entiers, 8 au moins, reçu 4"):
+            call(1, 4)
+    assert tiny(5).sample(1, 8).shape == (1, 1, 8, 8)
+
+
 @pytest.mark.parametrize("size", [(28.0, 28), ("28", 28), (True, 28)])
 def test_sides_that_are_not_whole_are_refused(size):
-    with pytest.raises(ValueError, match="en pixels entiers, reçu"):
+    with pytest.raises(ValueError, match="en pixels entiers, 1 au moins, reçu"):
         DDPM(Zero()).starting_noise(1, size)
 
 
@@ -542,7 +549,7 @@ def test_the_network_reads_its_inputs_again_only_when_called_directly(monkeypatc
         unet(images(2), torch.tensor([0, 1]), torch.tensor([1, 11]))
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (0, 1, 8, 8), (1, 8, 8)])
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (0, 1, 8, 8), (1, 8, 8), (2, 1, 8, 7)])
 def test_images_the_network_cannot_read_are_refused_by_every_call(shape):
     ddpm, x = tiny(5), torch.zeros(shape)
     for call in (
@@ -552,5 +559,5 @@ def test_images_the_network_cannot_read_are_refused_by_every_call(shape):
         lambda: ddpm.ancestral_steps(x),
         lambda: ddpm.ddim_steps(x, 3),
     ):
-        with pytest.raises(ValueError, match=r"images \[B, 1, H, W\] attendues, B au moins 1"):
+        with pytest.raises(ValueError, match=r"images \[B, 1, H, W\] attendues, B au"):
             call()

@@ -543,3 +543,31 @@ def test_weights_of_another_type_are_refused():
         with pytest.raises(TypeError, match="beta attend un nombre, reçu None"):
             loss(x, x, zeros, zeros, beta=None)
         assert loss(x, x, zeros, zeros, beta=torch.tensor(2.0))[2] == 0
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: DenseEncoder(hidden_dims=8), "hidden_dims attend une suite d'entiers, reçu 8"),
+    (lambda: DenseDecoder(hidden_dims=()), r"hidden_dims attend une suite d'entiers, reçu \(\)"),
+    (lambda: DenseEncoder(hidden_dims=("8",)), r"hidden_dims\[0\] attend un nombre entier"),
+    (lambda: ConvEncoder(channels=("a", "b")), r"channels\[0\] attend .* reçu 'a'"),
+    (lambda: DenseEncoder(input_dim="784"), "écrivez input_dim=784"),
+    (lambda: DenseDecoder(output_dim=784.0), "écrivez output_dim=784"),
+    (lambda: VAE(nn.Linear(2, 2), DenseDecoder()), "encoder : un module .* reçu Linear"),
+    (lambda: VAE(DenseEncoder(), None), "decoder : un module .* reçu NoneType"),
+])  # fmt: skip
+def test_parts_of_another_type_are_refused(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("loss", [vae_loss, vae_loss_from_logits])
+def test_losses_of_arrays_are_refused(loss):
+    x, mu = torch.rand(2, 784), torch.zeros(2, 3)
+    for arguments, name in (
+        ((x.numpy(), x, mu, mu), "sortie du décodeur"),
+        ((x, x.numpy(), mu, mu), "images"),
+        ((x, x, mu.numpy(), mu), "mu"),
+        ((x, x, mu, mu.numpy()), "logvar"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} : un tenseur est attendu, reçu ndarray"):
+            loss(*arguments)

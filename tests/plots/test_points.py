@@ -188,3 +188,10 @@ def test_whole_labels_of_any_type_are_drawn_alike():
     wanted = plots.latent_scatter(Z, LABELS).alt
     for labels in (torch.as_tensor(LABELS), *(np.asarray(LABELS, t) for t in (float, np.uint8))):
         assert plots.latent_scatter(Z, labels).alt == wanted
+
+
+def test_the_bounds_of_a_manifold_are_two_numbers():
+    with pytest.raises(TypeError, match="`x_range` : un tableau de nombres est attendu"):
+        plots.latent_manifold(lambda z: z, ("a", "b"), (0, 1))
+    with pytest.raises(ValueError, match=r"`y_range` : deux bornes .*\(-3, 3\), reçu 3"):
+        plots.latent_manifold(lambda z: z, (0, 1), 3)
