@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -113,11 +113,12 @@ def class_tensor(labels: Tensor | Sequence[int], num_classes: int, count: int | 
 
 def check_sizes(name: str, sizes: Sequence[int]) -> tuple[int, ...]:
     """Renvoie les tailles de couches successives, des entiers d'au moins 1."""
-    if isinstance(sizes, str) or not isinstance(sizes, Sequence) or not sizes:
+    sizes_given = tuple(sizes) if isinstance(sizes, Iterable) else ()
+    if not sizes_given:
         raise TypeError(
             f"{name} attend une suite d'entiers, reçu {received(sizes)} : écrivez {name}=(64, 32)."
         )
-    return tuple(check_whole(f"{name}[{i}]", size) for i, size in enumerate(sizes))
+    return tuple(check_whole(f"{name}[{i}]", size) for i, size in enumerate(sizes_given))
 
 
 def check_codes(z: Tensor, latent_dim: int) -> Tensor:

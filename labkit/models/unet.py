@@ -131,7 +131,7 @@ class UNet(nn.Module):
                 classes.
         """
         if not inputs_are_trusted():
-            self._check_inputs(x, t, labels)
+            self._check_inputs(x, labels)
         check_dtype(self, x)
         emb = self._embed(t, labels)  # [B, time_emb_dim]
         h1 = self.down1(x, emb)  # [B, 32, 28, 28]
@@ -154,15 +154,19 @@ class UNet(nn.Module):
             return emb
         if labels is None:
             labels = torch.full_like(t, self.num_classes, dtype=torch.long)
+        elif labels.shape != t.shape:  # des formes : le GPU n'a rien à attendre
+            raise ValueError(
+                f"classes [{len(t)}], une par image, attendues, reçu {list(labels.shape)}."
+            )
         return emb + self.class_embedding(labels)
 
-    def _check_inputs(self, x: Tensor, t: Tensor, labels: Tensor | None) -> None:
+    def _check_inputs(self, x: Tensor, labels: Tensor | None) -> None:
         """Ce que DDPM vérifie une fois par tirage ; un appel direct du réseau passe par ici."""
-        is_image = check_tensor(x).dim() == 4 and x.shape[1] == self.in_channels
-        if not is_image or min(x.shape[2:]) < self.smallest_side:
+        is_batch = check_tensor(x).dim() == 4 and len(x) and x.shape[1] == self.in_channels
+        if not is_batch or min(x.shape[2:]) < self.smallest_side:
             raise ValueError(
-                f"images [B, {self.in_channels}, H, W] attendues, H et W au moins "
-                f"{self.smallest_side}, reçu {list(x.shape)}."
+                f"images [B, {self.in_channels}, H, W] attendues, B au moins 1, H et W au "
+                f"moins {self.smallest_side}, reçu {list(x.shape)}."
             )
         if labels is None:
             return
@@ -170,9 +174,8 @@ class UNet(nn.Module):
             raise ValueError(
                 "ce UNet n'a pas de classes : créez-le par UNet(num_classes=10) pour le guider."
             )
-        check_tensor(labels, "labels")
-        if labels.shape != t.shape or labels.min() < 0 or labels.max() > self.num_classes:
+        if check_tensor(labels, "labels").min() < 0 or labels.max() > self.num_classes:
             raise ValueError(
-                f"classes [{len(t)}] entre 0 et {self.num_classes - 1} attendues, ou "
+                f"classes [{len(x)}] entre 0 et {self.num_classes - 1} attendues, ou "
                 f"{self.num_classes} pour « sans classe », reçu {labels.tolist()}."
             )

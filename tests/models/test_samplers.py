@@ -561,3 +561,10 @@ def test_images_the_network_cannot_read_are_refused_by_every_call(shape):
     ):
         with pytest.raises(ValueError, match=r"images \[B, 1, H, W\] attendues, B au"):
             call()
+
+
+def test_a_predictor_for_another_number_of_images_is_explained():
+    ddpm = DDPM(UNet(width=2, time_emb_dim=8, num_classes=10).eval(), 4)
+    predict = prediction(ddpm.model, [1, 2, 3])
+    with pytest.raises(ValueError, match=r"classes \[2\], une par image, attendues, reçu \[3\]"):
+        ddpm.sample(2, 8, predict=predict)
