@@ -9,11 +9,12 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
     Args:
         name: ce qui a été écrit ; majuscules et tirets ne comptent pas.
-        known: noms permis, en minuscules et traits bas.
+        known: noms permis, en traits bas ; leurs majuscules ne comptent pas non plus.
 
     Returns:
         « Vouliez-vous dire … ? » précédé d'une espace, ou rien si aucun nom ne ressemble.
     """
     plain = str(name).lower().replace("-", "_")
-    near = difflib.get_close_matches(plain, known, n=1, cutoff=0.4)
-    return f" Vouliez-vous dire {near[0]!r} ?" if near else ""
+    by_lower_case = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(plain, by_lower_case, n=1, cutoff=0.4)
+    return f" Vouliez-vous dire {by_lower_case[near[0]]!r} ?" if near else ""

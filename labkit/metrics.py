@@ -8,11 +8,10 @@ font en mode évaluation, par blocs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
+from labkit.edges import check_real
 from labkit.models.modes import evaluating
 
 _BLOCK = 1000  # images passées ensemble dans le réseau
@@ -52,14 +51,17 @@ def recognition(classifier: nn.Module, images: Tensor, threshold: float = 0.9) -
         nombre d'images reconnues de chaque classe.
 
     Raises:
+        TypeError: classifieur qui n'est pas un module, seuil qui n'est pas un nombre.
         ValueError: aucune image, images hors de [0, 1], seuil qui n'est pas une probabilité.
     """
+    check_real("threshold", threshold)
     if not 0 <= threshold <= 1:
         advice = f" ; pour {threshold:g} %, écrivez {threshold / 100:g}" if threshold > 1 else ""
         raise ValueError(
             f"threshold : une probabilité entre 0 et 1 attendue, reçu {threshold}{advice}."
         )
-    probabilities = _outputs(classifier, classifier, images).softmax(dim=1)  # [N, classes]
+    images = _as_inputs(images, "images")
+    probabilities = _outputs(classifier, images).softmax(dim=1)  # [N, classes]
     confidence, predicted = probabilities.max(dim=1)
     sure = confidence > threshold
     counts = predicted[sure].bincount(minlength=probabilities.shape[1])
@@ -95,11 +97,13 @@ def conditional_accuracy(
         classe, NaN pour celles que personne n'a demandées.
 
     Raises:
+        TypeError: classifieur qui n'est pas un module.
         ValueError: aucune image, images hors de [0, 1], pas une classe entière par image, classe
             inconnue du classifieur.
     """
-    _check_labels(labels, images)
-    logits = _outputs(classifier, classifier, images)  # [N, classes]
+    images = _as_inputs(images, "images")
+    _check_labels(labels, len(images))
+    logits = _outputs(classifier, images)  # [N, classes]
     labels, num_classes = labels.to(logits.device), logits.shape[1]
     if labels.min() < 0 or labels.max() >= num_classes:
         raise ValueError(
@@ -123,11 +127,13 @@ def diversity(images: Tensor, labels: Tensor) -> float:
         Moyenne sur les pixels, puis sur les classes demandées ; 0 si toutes se répètent.
 
     Raises:
-        ValueError: pas une classe entière par image, classe d'une seule image.
+        ValueError: aucune image, images hors de [0, 1], pas une classe entière par image, classe
+            d'une seule image.
     """
-    _check_labels(labels, images)
+    images = _as_inputs(images, "images")
+    _check_labels(labels, len(images))
     classes, counts = labels.unique(return_counts=True)
-    if not len(counts) or counts.min() < 2:
+    if counts.min() < 2:
         raise ValueError("la diversité compare des images : il en faut au moins deux par classe.")
     return torch.stack([images[labels == c].std(dim=0).mean() for c in classes]).mean().item()
 
@@ -148,10 +154,12 @@ def fid(classifier: nn.Module, real: Tensor, generated: Tensor) -> float:
         La distance, positive ou nulle à l'arrondi près ; 0 pour deux jeux identiques.
 
     Raises:
+        TypeError: classifieur qui n'est pas un module, ou n'a pas de `features`.
         ValueError: moins de deux images d'un côté, ou images hors de [0, 1].
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
+    real, generated = _as_inputs(real, "real"), _as_inputs(generated, "generated")
     if min(len(real), len(generated)) < 2:
         raise ValueError(
             "la FID compare des covariances : il faut au moins deux images de chaque côté, reçu "
@@ -159,8 +167,8 @@ def fid(classifier: nn.Module, real: Tensor, generated: Tensor) -> float:
         )
     # Sur le processeur : en float64, que le GPU d'un Mac ne connaît pas.
     real_features, generated_features = (
-        _outputs(classifier, classifier.features, images, name).cpu().double()  # [N, F]
-        for name, images in (("real", real), ("generated", generated))
+        _outputs(classifier, images, "features").cpu().double()  # [N, F]
+        for images in (real, generated)
     )
     # torchmetrics attend un réseau : l'identité, puisque les caractéristiques sont déjà là.
     extractor = nn.Identity()
@@ -171,11 +179,19 @@ def fid(classifier: nn.Module, real: Tensor, generated: Tensor) -> float:
     return distance.compute().item()
 
 
-def _outputs(
-    classifier: nn.Module, function: Callable, images: Tensor, name: str = "images"
-) -> Tensor:
-    """Ce que donne `function`, le classifieur ou une de ses parties, sur toutes les images."""
-    images = _as_inputs(images, name)
+def _outputs(classifier: nn.Module, images: Tensor, method: str = "__call__") -> Tensor:
+    """Ce que donne le classifieur, ou une de ses méthodes, sur toutes les images."""
+    if not isinstance(classifier, nn.Module):
+        raise TypeError(
+            f"classifier attend un torch.nn.Module, reçu {type(classifier).__name__} : écrivez "
+            'labkit.load_reference("classifier"), ou donnez le vôtre.'
+        )
+    function = getattr(classifier, method, None)
+    if function is None:
+        raise TypeError(
+            f"classifier : {type(classifier).__name__} n'a pas de méthode `{method}`, qui donne "
+            "images -> caractéristiques [B, F]. Prenez un labkit.models.Classifier, ou écrivez-la."
+        )
     like = next(classifier.parameters(), images)  # même appareil, même précision
     with evaluating(classifier):
         return torch.cat([function(block.to(like)).float() for block in images.split(_BLOCK)])
@@ -184,6 +200,11 @@ def _outputs(
 def _as_inputs(images: Tensor, name: str) -> Tensor:
     """Les images, prêtes pour le réseau, si ce sont des nombres réels de [0, 1]."""
     _check_tensor(images, name)
+    if images.dim() < 2:
+        raise ValueError(
+            f"{name} : images [N, C, H, W] ou points [N, D] attendus, reçu {list(images.shape)} ; "
+            "une image seule s'écrit image[None]."
+        )
     if len(images) == 0:
         raise ValueError(f"{name} : aucune image à mesurer.")
     if not images.is_floating_point():
@@ -198,23 +219,22 @@ def _as_inputs(images: Tensor, name: str) -> Tensor:
     low, high = images.aminmax()
     if not (low >= 0 and high <= 1):  # vrai aussi pour NaN
         raise ValueError(
-            f"{name} : images hors de [0, 1] (de {low:.3g} à {high:.3g}) ; le classifieur n'en a "
-            "jamais vu."
+            f"{name} : images hors de [0, 1] (de {low:.3g} à {high:.3g}), l'intervalle attendu ; "
+            "écrivez (x + 1) / 2 pour des images de -1 à 1, x / 255 pour des octets."
         )
     return images
 
 
-def _check_labels(labels: Tensor, images: Tensor) -> None:
-    _check_tensor(images, "images")
+def _check_labels(labels: Tensor, count: int) -> None:
     _check_tensor(labels, "labels")
-    if labels.is_floating_point():
+    if labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(
             f"labels : classes entières attendues, reçu {labels.dtype} ; écrivez labels.long()."
         )
-    if labels.shape != images.shape[:1]:
+    if labels.shape != (count,):
         raise ValueError(
             f"labels : une classe par image attendue, reçu {list(labels.shape)} pour "
-            f"{len(images)} images."
+            f"{count} images."
         )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labkit.edges import check_real, check_whole, received
+
 
 def sigmoid(a: np.ndarray) -> np.ndarray:
     """Calcule 1 / (1 + exp(-a)) sans débordement, quel que soit le signe de a."""
@@ -44,10 +46,12 @@ class Perceptron:
         history: `PerceptronHistory` du dernier apprentissage.
 
     Raises:
+        TypeError: taux d'apprentissage qui n'est pas un nombre.
         ValueError: taux d'apprentissage nul, négatif ou infini.
     """
 
     def __init__(self, rate: float = 0.7, seed: int = 0):
+        check_real("rate", rate)
         if not 0 < rate < np.inf:
             raise ValueError(
                 f"le taux d'apprentissage doit être fini et strictement positif, reçu {rate}."
@@ -70,11 +74,11 @@ class Perceptron:
             Le perceptron lui-même.
 
         Raises:
-            ValueError: formes incompatibles, aucun exemple, cible autre que 0 ou 1, valeur non
-                finie, moins d'une itération.
+            TypeError: nombre d'itérations qui n'est pas entier.
+            ValueError: formes incompatibles, aucun exemple, cible autre que 0 ou 1, valeur qui
+                n'est pas un nombre fini, moins d'une itération.
         """
-        if iterations < 1:
-            raise ValueError(f"il faut au moins une itération, reçu {iterations}.")
+        iterations = check_whole("iterations", iterations)
         inputs, targets = _check_examples(inputs, targets)
         extended = _with_constant(inputs)  # [N, 1 + D]
         weights = np.random.default_rng(self.seed).uniform(-1, 1, extended.shape[1])
@@ -96,11 +100,12 @@ class Perceptron:
 
         Raises:
             RuntimeError: le neurone n'a pas encore appris.
-            ValueError: entrées d'une autre largeur que celles de l'apprentissage.
+            ValueError: entrées qui ne sont pas des nombres, ou d'une autre largeur que celles de
+                l'apprentissage.
         """
         if not hasattr(self, "weights"):
             raise RuntimeError("ce neurone n'a pas encore de poids : appelez d'abord fit.")
-        inputs, width = np.asarray(inputs, dtype=float), len(self.weights) - 1
+        inputs, width = _numbers("inputs", inputs), len(self.weights) - 1
         if inputs.ndim != 2 or inputs.shape[1] != width:
             raise ValueError(
                 f"inputs : entrées [N, {width}] attendues, comme à l'apprentissage, reçu "
@@ -123,8 +128,17 @@ def _with_constant(inputs: np.ndarray) -> np.ndarray:
     return np.hstack([-np.ones((len(inputs), 1)), inputs])
 
 
+def _numbers(name: str, values) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} : un tableau de nombres attendu, reçu {received(values)}."
+        ) from error
+
+
 def _check_examples(inputs, targets) -> tuple[np.ndarray, np.ndarray]:
-    inputs, targets = np.asarray(inputs, dtype=float), np.asarray(targets, dtype=float)
+    inputs, targets = _numbers("inputs", inputs), _numbers("targets", targets)
     if inputs.ndim != 2 or not len(inputs) or targets.shape != (len(inputs),):
         raise ValueError(
             "entrées [N, D] et cibles [N] attendues, avec N au moins 1, "

@@ -269,8 +269,18 @@ def _find_class(path: object) -> type[nn.Module]:
         found = None
     if isinstance(found, type) and issubclass(found, nn.Module):
         return found
-    known = [f"labkit.models.{name}" for name in importlib.import_module("labkit.models").__all__]
-    raise ValueError(f"classe {path!r} inconnue.{did_you_mean(path, known)}")
+    raise ValueError(f"classe {path!r} inconnue.{did_you_mean(path, _model_classes())}")
+
+
+def _model_classes() -> list[str]:
+    """Les chemins des classes du cours, sans les fonctions qui les accompagnent."""
+    models = importlib.import_module("labkit.models")
+    named = {name: getattr(models, name) for name in models.__all__}
+    return [
+        f"labkit.models.{name}"
+        for name, value in named.items()
+        if isinstance(value, type) and issubclass(value, nn.Module)
+    ]
 
 
 @contextmanager

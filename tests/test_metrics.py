@@ -410,6 +410,53 @@ def test_three_channels_are_more_than_the_classifier_reads():
 
 
 def test_diversity_needs_two_images_a_class():
-    for labels in (torch.tensor([0, 0, 1, 1, 2]), torch.zeros(0, dtype=torch.int64)):
-        with pytest.raises(ValueError, match="au moins deux par classe"):
-            diversity(FIVE[: len(labels)], labels)
+    with pytest.raises(ValueError, match="au moins deux par classe"):
+        diversity(FIVE, torch.tensor([0, 0, 1, 1, 2]))
+    with pytest.raises(ValueError, match="aucune image"):
+        diversity(FIVE[:0], torch.zeros(0, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(("threshold", "advice"), [
+    ("0.9", "reçu '0.9' : écrivez threshold=0.9"),
+    (torch.tensor(0.5), r"reçu tensor\(0.5000\) : écrivez threshold=0.5"),
+    (None, "reçu None"),
+])
+def test_a_threshold_is_a_number(threshold, advice):
+    with pytest.raises(TypeError, match=f"threshold attend un nombre, {advice}"):
+        recognition(Fake(), FIVE, threshold)
+    assert recognition(Fake(), FIVE, np.float32(0.5)) == recognition(Fake(), FIVE, 0.5)
+
+
+@pytest.mark.parametrize("images", [torch.tensor(0.5), torch.rand(784)])
+def test_images_without_a_batch_axis_are_refused(images):
+    labels, network = torch.tensor([0]), first_pixels(3)
+    for measure, name in (
+        (lambda: recognition(Fake(), images), "images"),
+        (lambda: accuracy(Fake(), images, labels), "images"),
+        (lambda: diversity(images, labels), "images"),
+        (lambda: fid(network, images, FIVE), "real"),
+        (lambda: fid(network, FIVE, images), "generated"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name} : images \[N, C, H, W\] .*image\[None\]"):
+            measure()
+
+
+@pytest.mark.parametrize("measure", [lambda x, y: accuracy(Fake(), x, y), diversity])
+def test_boolean_labels_are_refused(measure):
+    with pytest.raises(ValueError, match="classes entières attendues, reçu torch.bool ; .*long"):
+        measure(FIVE, torch.ones(5, dtype=torch.bool))
+
+
+def test_a_classifier_without_features_is_refused(digits):
+    with pytest.raises(TypeError, match="classifier : Fake n'a pas de méthode `features`"):
+        fid(Fake(), digits[:4], digits[4:8])
+    with pytest.raises(TypeError, match="classifier attend un torch.nn.Module, reçu function"):
+        recognition(lambda x: x, digits[:4])
+
+
+def test_diversity_reads_the_images_of_the_other_measures():
+    labels = torch.zeros(5, dtype=torch.int64)
+    with pytest.raises(ValueError, match="nombres réels .* reçu torch.uint8 ; divisez"):
+        diversity((255 * FIVE).to(torch.uint8), labels)
+    with pytest.raises(ValueError, match=r"hors de \[0, 1\].*\(x \+ 1\) / 2"):
+        diversity(2 * FIVE - 1, labels)

@@ -137,7 +137,7 @@ def test_rate_must_be_positive(rate):
 
 
 def test_at_least_one_iteration():
-    with pytest.raises(ValueError, match="au moins une itération"):
+    with pytest.raises(ValueError, match="iterations doit valoir au moins 1, reçu iterations=0"):
         Perceptron().fit(INPUTS, TARGETS["AND"], iterations=0)
 
 
@@ -157,3 +157,25 @@ def test_predicting_inputs_of_another_width_is_explained(inputs):
 def test_predicting_nothing_gives_nothing():
     neuron = Perceptron().fit(INPUTS, TARGETS["AND"], iterations=1)
     assert neuron.predict(np.zeros((0, 2))).shape == (0,)
+
+
+def test_settings_of_another_type_are_refused():
+    with pytest.raises(TypeError, match="rate attend un nombre, reçu '0.7' : écrivez rate=0.7"):
+        Perceptron(rate="0.7")
+    for iterations, example in (("3", 3), (2.5, 3), (True, 1)):
+        said = f"reçu {iterations!r} : écrivez iterations={example}"
+        with pytest.raises(TypeError, match=f"iterations attend un nombre entier, {said}"):
+            Perceptron().fit(INPUTS, TARGETS["AND"], iterations)
+
+
+def test_settings_of_numpy_learn_the_same():
+    plain = Perceptron(rate=0.5).fit(INPUTS, TARGETS["OR"], 20)
+    other = Perceptron(rate=np.float64(0.5)).fit(INPUTS, TARGETS["OR"], np.int64(20))
+    np.testing.assert_array_equal(other.history.weights, plain.history.weights)
+
+
+def test_examples_that_are_not_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"inputs : un tableau de nombres attendu, reçu \[\['a'"):
+        Perceptron().fit([["a", "b"]], [1])
+    with pytest.raises(ValueError, match=r"targets : un tableau de nombres attendu, reçu \['oui'"):
+        Perceptron().fit([[0, 1]], ["oui"])

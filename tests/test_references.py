@@ -194,6 +194,8 @@ def test_build_makes_a_new_model_from_what_a_card_says():
         ({"class": "AutoEncoder"}, "chemin complet.*reçu 'AutoEncoder'"),
         ({"class": "os.system", "command": "true"}, "chemin complet.*reçu 'os.system'"),
         ({"class": "labkit.models.Autoencoder"}, "Vouliez-vous dire 'labkit.models.AutoEncoder'"),
+        ({"class": "labkit.models.VAEE"}, "Vouliez-vous dire 'labkit.models.VAE' ?"),
+        ({"class": "labkit.models.vae_step"}, "inconnue. Vouliez-vous dire 'labkit.models.VAE' ?"),
         ({"class": "labkit.models.vae_loss"}, "inconnue"),
         ({"class": "labkit.nowhere.AutoEncoder"}, "inconnue"),
         ({"class": "labkit.models.AutoEncoder", "latent": 2}, r"refuse les arguments \['latent'\]"),

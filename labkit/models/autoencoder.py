@@ -6,7 +6,8 @@ G. Hinton et R. Salakhutdinov, « Reducing the dimensionality of data with neura
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.checks import check_codes, check_dtype, check_latent_dim, check_unit_interval
+from labkit.edges import check_whole
+from labkit.models.checks import check_codes, check_dtype, check_tensor, check_unit_interval
 
 
 class AutoEncoder(nn.Module):
@@ -15,12 +16,12 @@ class AutoEncoder(nn.Module):
     `latent_dim` est la dimension du code latent z.
 
     Raises:
-        ValueError: dimension latente nulle ou négative.
+        TypeError, ValueError: dimension latente qui n'est pas un entier d'au moins 1.
     """
 
     def __init__(self, latent_dim: int = 2):
         super().__init__()
-        self.latent_dim = check_latent_dim(latent_dim)
+        latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
         self.encoder = nn.Sequential(
             nn.Linear(784, 256), nn.ReLU(),
             nn.Linear(256, 128), nn.ReLU(),
@@ -38,7 +39,7 @@ class AutoEncoder(nn.Module):
         Raises:
             ValueError: images qui n'ont pas 784 pixels, ou hors de [0, 1].
         """
-        x = x.flatten(start_dim=1)  # [B, 784]
+        x = check_tensor(x).flatten(start_dim=1)  # [B, 784]
         if x.shape[1] != 784:
             raise ValueError(f"images de 784 pixels attendues, reçu {x.shape[1]}.")
         return self.encoder(check_dtype(self, check_unit_interval(x)))
@@ -65,5 +66,7 @@ def autoencoder_loss(x_recon: Tensor, x: Tensor) -> Tensor:
 
     x_recon est [B, 784], x [B, 1, 28, 28] ou [B, 784].
     """
+    check_tensor(x_recon, "x_recon")
+    x = check_tensor(x).flatten(start_dim=1)  # [B, 784]
     # float : sous autocast, x_recon sort en bf16, trop court pour sommer des carrés.
-    return F.mse_loss(x_recon.float(), x.flatten(start_dim=1))
+    return F.mse_loss(x_recon.float(), x)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from labkit.edges import check_whole
+from labkit.models.checks import check_tensor
 from labkit.models.modes import evaluating
 from labkit.models.vae import VAE, bce_per_image, gaussian_kl, reconstruct_batch
 
@@ -64,11 +66,10 @@ def importance_weighted_bound(vae: VAE, x: Tensor, k: int) -> Tensor:
         La borne de chaque image [N], en nats, en float32 ; sa moyenne est celle que l'on publie.
 
     Raises:
-        ValueError: k nul ou négatif, images hors de [0, 1].
+        TypeError, ValueError: k qui n'est pas un entier d'au moins 1, images hors de [0, 1].
     """
-    if k < 1:
-        raise ValueError(f"il faut au moins un tirage par image, reçu k = {k}.")
-    return torch.cat([_bound_of_block(vae, block, k) for block in x.split(_BLOCK)])
+    check_whole("k", k)
+    return torch.cat([_bound_of_block(vae, block, k) for block in check_tensor(x).split(_BLOCK)])
 
 
 def _bound_of_block(vae: VAE, x: Tensor, k: int) -> Tensor:

@@ -1,41 +1,79 @@
 """Ce que les modèles vérifient de leurs entrées, une fois, à l'appel public."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, nn
+
+from labkit.edges import check_whole, received
+
+TO_UNIT = "x / 255 les ramène à [0, 1]"  # ce qu'il faut faire d'octets
+
+_TRUSTED = ContextVar("trusted", default=False)
+
+
+@contextmanager
+def trusted_inputs() -> Iterator[None]:
+    """Dit aux réseaux que leurs entrées sont vérifiées : les relire ferait attendre le GPU."""
+    token = _TRUSTED.set(True)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(token)
+
+
+def inputs_are_trusted() -> bool:
+    """Dit si l'appelant, comme la boucle des tirages, a déjà vérifié les entrées du réseau."""
+    return _TRUSTED.get()
+
+
+def check_tensor(x: Tensor, name: str = "images") -> Tensor:
+    """Renvoie x, si c'est un tenseur."""
+    if not isinstance(x, Tensor):
+        advice = " ; écrivez torch.as_tensor(…)" if hasattr(x, "__len__") else ""
+        raise ValueError(f"{name} : un tenseur est attendu, reçu {type(x).__name__}{advice}.")
+    return x
 
 
 def check_unit_interval(x: Tensor) -> Tensor:
     """Renvoie x, si ce sont des nombres réels de [0, 1].
 
     Raises:
-        ValueError: entiers, valeurs hors de [0, 1] ou NaN.
+        ValueError: entiers, aucune image, valeurs hors de [0, 1] ou NaN.
     """
-    check_real(x, "x / 255 les ramène à [0, 1]")
+    check_real_images(x, TO_UNIT)
     low, high = x.aminmax()
     if not (low >= 0 and high <= 1):  # vrai aussi pour NaN
         raise ValueError(
-            f"images hors de [0, 1] (de {low:.3g} à {high:.3g}) : la perte n'y a pas de sens. Les "
-            "lots de `images.batches(...)` y sont par défaut ; divisez des octets par 255."
+            f"images hors de [0, 1] (de {low:.3g} à {high:.3g}), l'intervalle attendu. Les lots de "
+            "`images.batches(...)` y sont par défaut ; divisez des octets par 255."
         )
     return x
 
 
-def check_real(x: Tensor, remedy: str) -> None:
-    """Refuse ce qui n'est pas un tenseur de nombres réels, comme des octets de 0 à 255."""
-    if not isinstance(x, Tensor):
-        raise ValueError(f"images : un tenseur est attendu, reçu {type(x).__name__}.")
-    if not x.is_floating_point():
+def check_real_images(x: Tensor, remedy: str) -> Tensor:
+    """Renvoie x, si c'est un tenseur, non vide, de nombres réels, et non d'octets de 0 à 255."""
+    if not check_tensor(x).is_floating_point():
         raise ValueError(f"images : nombres réels attendus, reçu {x.dtype} ; {remedy}.")
+    if not x.numel():
+        raise ValueError(f"images : au moins une image est attendue, reçu {list(x.shape)}.")
+    return x
 
 
 def check_dtype(module: nn.Module, x: Tensor, name: str = "images") -> Tensor:
-    """Renvoie x, s'il a la précision des poids ; sous autocast, torch les accorde lui-même.
+    """Renvoie x, s'il a la précision des poids, ou si torch les accorde lui-même.
+
+    Il le fait sous autocast, mais pas d'entiers ni de float64.
 
     Raises:
         ValueError: autre précision, comme après `torch.set_default_dtype(torch.float64)`.
     """
     expected = next((p.dtype for p in module.parameters()), x.dtype)
-    if x.dtype != expected and not torch.is_autocast_enabled(x.device.type):
+    if x.dtype != expected and not _reconciled(x, expected):
         raise ValueError(
             f"{name} en {x.dtype} pour un modèle en {expected}. Convertissez par .to({expected}) ; "
             "si torch.set_default_dtype a servi, remettez torch.float32 avant de créer le modèle."
@@ -43,22 +81,55 @@ def check_dtype(module: nn.Module, x: Tensor, name: str = "images") -> Tensor:
     return x
 
 
+def _reconciled(x: Tensor, expected: torch.dtype) -> bool:
+    autocast = torch.is_autocast_enabled(x.device.type)
+    return autocast and x.is_floating_point() and torch.float64 not in (x.dtype, expected)
+
+
+def class_tensor(labels: Tensor | Sequence[int], num_classes: int, count: int | None) -> Tensor:
+    """Renvoie les classes en int64 [B] ; une liste d'entiers convient.
+
+    Raises:
+        ValueError: autre chose que des entiers, hors de 0 … num_classes - 1, ou d'un autre nombre
+            que `count`.
+    """
+    wanted = (
+        f"labels : classes entières [{count or 'B'}] entre 0 et {num_classes - 1} attendues, une "
+        "par image"
+    )
+    try:
+        tensor = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{wanted}, reçu {received(labels)}.") from error
+    is_real = tensor.is_floating_point() or tensor.is_complex()
+    one_each = tensor.dim() == 1 and count in (None, len(tensor))
+    if is_real or tensor.dtype == torch.bool or not one_each:
+        advice = " ; labels.long() convertit des nombres réels" if is_real else ""
+        raise ValueError(f"{wanted}, reçu {tensor.dtype} {list(tensor.shape)}{advice}.")
+    if len(tensor) and (tensor.min() < 0 or tensor.max() >= num_classes):
+        raise ValueError(f"{wanted}, reçu de {tensor.min()} à {tensor.max()}.")
+    return tensor.long()
+
+
+def check_sizes(name: str, sizes: Sequence[int]) -> tuple[int, ...]:
+    """Renvoie les tailles de couches successives, des entiers d'au moins 1."""
+    sizes_given = tuple(sizes) if isinstance(sizes, Iterable) else ()
+    if not sizes_given:
+        raise TypeError(
+            f"{name} attend une suite d'entiers, reçu {received(sizes)} : écrivez {name}=(64, 32)."
+        )
+    return tuple(check_whole(f"{name}[{i}]", size) for i, size in enumerate(sizes_given))
+
+
 def check_codes(z: Tensor, latent_dim: int) -> Tensor:
     """Renvoie les codes z, s'ils sont [B, latent_dim], comme le décodeur les attend."""
-    if z.dim() != 2 or z.shape[1] != latent_dim:
+    if check_tensor(z, "codes z").dim() != 2 or z.shape[1] != latent_dim:
         raise ValueError(f"codes z [B, {latent_dim}] attendus, reçu {list(z.shape)}.")
     return z
 
 
-def check_latent_dim(latent_dim: int) -> int:
-    """Renvoie la dimension latente, si elle vaut au moins 1."""
-    if latent_dim < 1:
-        raise ValueError(f"la dimension latente doit être au moins 1, reçu {latent_dim}.")
-    return latent_dim
-
-
 def as_images(x: Tensor) -> Tensor:
     """Remet des images [B, 784] ou [B, 1, 28, 28] en [B, 1, 28, 28]."""
-    if x.shape[1:].numel() != 784:
+    if check_tensor(x).dim() < 2 or x.shape[1:].numel() != 784:
         raise ValueError(f"images de 784 pixels attendues, reçu {list(x.shape)}.")
     return x.reshape(len(x), 1, 28, 28)

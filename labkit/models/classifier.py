@@ -3,21 +3,20 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.checks import as_images, check_dtype
+from labkit.edges import check_whole
+from labkit.models.checks import TO_UNIT, as_images, check_dtype, check_real_images
 
 
 class Classifier(nn.Module):
     """Petit réseau convolutif qui reconnaît la classe d'une image 28×28, parmi `num_classes`.
 
     Raises:
-        ValueError: moins de deux classes.
+        TypeError, ValueError: nombre de classes qui n'est pas un entier d'au moins 2.
     """
 
     def __init__(self, num_classes: int = 10):
         super().__init__()
-        if num_classes < 2:
-            raise ValueError(f"il faut au moins deux classes, reçu {num_classes}.")
-        self.num_classes = num_classes
+        num_classes = self.num_classes = check_whole("num_classes", num_classes, at_least=2)
         # bias=False : BatchNorm retranche la moyenne, donc tout biais, puis ajoute le sien.
         self.body = nn.Sequential(
             nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
@@ -33,7 +32,7 @@ class Classifier(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Résume des images [B, 1, 28, 28] ou [B, 784], dans [0, 1], en [B, 64] pour la FID."""
-        return self.body(check_dtype(self, as_images(x)))
+        return self.body(check_dtype(self, as_images(check_real_images(x, TO_UNIT))))
 
     def forward(self, x: Tensor) -> Tensor:
         """Donne les logits des classes [B, num_classes]."""

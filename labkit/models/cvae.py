@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labkit.edges import check_whole
 from labkit.models.checks import (
     as_images,
     check_codes,
     check_dtype,
-    check_latent_dim,
+    check_tensor,
     check_unit_interval,
+    class_tensor,
 )
 from labkit.models.layers import ConvTranspose2d
 from labkit.models.vae import reparameterize
@@ -30,18 +32,15 @@ class ConvCVAE(nn.Module):
     le petit modèle.
 
     Raises:
-        ValueError: dimension latente, nombre de classes ou largeur nuls ou négatifs.
+        TypeError, ValueError: dimension latente, nombre de classes ou largeur qui ne sont pas des
+            entiers d'au moins 1.
     """
 
     def __init__(self, latent_dim: int = 10, num_classes: int = 10, width: int = 32):
         super().__init__()
-        if num_classes < 1 or width < 1:
-            raise ValueError(
-                "num_classes et width doivent être au moins 1, reçu "
-                f"num_classes = {num_classes} et width = {width}."
-            )
-        self.latent_dim = check_latent_dim(latent_dim)
-        self.num_classes = num_classes
+        latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
+        num_classes = self.num_classes = check_whole("num_classes", num_classes)
+        width = check_whole("width", width)
         # bias=False : BatchNorm retranche la moyenne, donc tout biais, puis ajoute le sien.
         # ReLU après Flatten : même calcul, gradient plus rapide (voir ConvEncoder).
         self.encoder = nn.Sequential(
@@ -70,18 +69,8 @@ class ConvCVAE(nn.Module):
         Raises:
             ValueError: classes non entières, ou hors de 0 … num_classes - 1.
         """
-        labels = torch.as_tensor(labels, device=self.to_mu.weight.device)  # une liste convient
-        if labels.dim() != 1 or labels.is_floating_point():
-            raise ValueError(
-                f"labels : classes entières [B] attendues, reçu {labels.dtype} "
-                f"{list(labels.shape)} ; labels.long() convertit des nombres réels."
-            )
-        if labels.numel() and (labels.min() < 0 or labels.max() >= self.num_classes):
-            raise ValueError(
-                f"classes de 0 à {self.num_classes - 1} attendues, reçu de {labels.min()} à "
-                f"{labels.max()}."
-            )
-        return F.one_hot(labels.long(), self.num_classes).float()
+        labels = class_tensor(labels, self.num_classes, count=None)
+        return F.one_hot(labels.to(self.to_mu.weight.device), self.num_classes).float()
 
     def encode(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Code x [B, 1, 28, 28] ou [B, 784] et c [B, num_classes] en mu et logvar [B, D].
@@ -141,8 +130,10 @@ class ConvCVAE(nn.Module):
         return torch.sigmoid(logits.float()), mu, logvar
 
     def _check_classes(self, c: Tensor, count: int) -> None:
-        if c.shape != (count, self.num_classes):
+        if check_tensor(c, "classes c").shape != (count, self.num_classes):
             raise ValueError(
                 f"classes c [{count}, {self.num_classes}] attendues, une ligne par image et une "
                 f"colonne par classe, reçu {list(c.shape)}. Voir one_hot(labels)."
             )
+        if c.is_floating_point():  # des entiers s'accordent aux images
+            check_dtype(self, c, "classes c")

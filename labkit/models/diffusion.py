@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.checks import check_real
+from labkit.edges import check_real, check_whole, received
+from labkit.models.checks import check_real_images, check_tensor
 from labkit.models.samplers import (
     Labels,
     Predict,
@@ -40,9 +41,12 @@ def linear_betas(timesteps: int, beta_start: float, beta_end: float) -> Tensor:
     Celles de DDPM, § 4.
 
     Raises:
+        TypeError: ce ne sont pas des nombres, ou timesteps n'est pas entier.
         ValueError: aucun pas, ou variances qui ne vérifient pas 0 < beta_start < beta_end < 1.
     """
-    _check_timesteps(timesteps)
+    timesteps = check_whole("timesteps", timesteps)
+    check_real("beta_start", beta_start)
+    check_real("beta_end", beta_end)
     if not 0 < beta_start < beta_end < 1:
         raise ValueError(
             "il faut 0 < beta_start < beta_end < 1, pour que le bruit croisse pas à pas, reçu "
@@ -57,9 +61,9 @@ def cosine_betas(timesteps: int) -> Tensor:
     A. Nichol et P. Dhariwal, « Improved denoising diffusion probabilistic models », 2021, éq. 17.
 
     Raises:
-        ValueError: aucun pas.
+        TypeError, ValueError: nombre de pas qui n'est pas un entier d'au moins 1.
     """
-    _check_timesteps(timesteps)
+    timesteps = check_whole("timesteps", timesteps)
     s = 0.008  # décale l'origine, pour que les premiers pas bruitent tout de même un peu
     steps = torch.arange(timesteps + 1, dtype=torch.float64) / timesteps
     f = torch.cos((steps + s) / (1 + s) * math.pi / 2).square()
@@ -85,7 +89,8 @@ class DDPM(nn.Module):
             bruit.
 
     Raises:
-        ValueError: aucun pas, variances mal ordonnées, programme inconnu.
+        TypeError, ValueError: nombre de pas qui n'est pas un entier d'au moins 1, variances qui
+            ne sont pas des nombres ou sont mal ordonnées, programme inconnu.
     """
 
     def __init__(
@@ -107,7 +112,7 @@ class DDPM(nn.Module):
         alpha_bars = torch.cumprod(1 - betas, dim=0)  # en float64 : mille produits
         levels = torch.cat([alpha_bars, torch.ones(1, dtype=torch.float64)])
         self.model = model
-        self.timesteps = timesteps
+        self.timesteps = len(betas)
         # persistent=False : ces suites se recalculent, les points de reprise ne les gardent pas.
         self.register_buffer("betas", betas.float(), persistent=False)
         self.register_buffer("alphas", (1 - betas).float(), persistent=False)
@@ -126,10 +131,11 @@ class DDPM(nn.Module):
         N(0, I), de la forme de x0.
 
         Raises:
-            ValueError: images hors de [-1, 1], instants hors du programme, bruit d'une autre forme.
+            ValueError: aucune image, images hors de [-1, 1], instants hors du programme, bruit
+                d'une autre forme.
         """
-        _check_images(x0)
-        if noise.shape != x0.shape:
+        self._check_images(x0)
+        if check_tensor(noise, "noise").shape != x0.shape:
             raise ValueError(
                 f"le bruit {list(noise.shape)} doit avoir la forme des images {list(x0.shape)}."
             )
@@ -148,9 +154,12 @@ class DDPM(nn.Module):
             Scalaire float32, moyenne sur le lot et les pixels ; prédire toujours 0 vaudrait 1.
 
         Raises:
-            ValueError: images hors de [-1, 1], classes impossibles ou pour un modèle sans classes.
+            ValueError: aucune image, images hors de [-1, 1] ou d'un autre nombre de canaux que le
+                modèle, classes impossibles ou pour un modèle sans classes, part hors de [0, 1].
+            TypeError: part qui n'est pas un nombre.
         """
-        _warn_if_not_centred(_check_images(x0))
+        _warn_if_not_centred(self._check_images(x0))
+        _check_share(unlabelled)
         t = torch.randint(self.timesteps, (len(x0),), device=x0.device)
         noise = torch.randn_like(x0)
         x_t = self._noised(x0, t, noise)
@@ -172,6 +181,7 @@ class DDPM(nn.Module):
         Raises:
             ValueError: instants hors du programme.
         """
+        self._check_shape(x)
         return estimate_x0(x, noise, per_image(self.alpha_bars, self._times(t, x)))
 
     def predict_noise(
@@ -180,8 +190,10 @@ class DDPM(nn.Module):
         """Prédit le bruit de x_t [B, C, H, W], en float32, guidé à l'échelle `guidance` par labels.
 
         Raises:
-            ValueError: instants hors du programme, échelle négative ou sans classes.
+            ValueError: images d'une forme impossible, instants hors du programme, échelle négative
+                ou sans classes.
         """
+        self._check_shape(x)
         return self._predictor(len(x), labels, guidance)(x, self._times(t, x))
 
     def reverse_process(
@@ -192,8 +204,9 @@ class DDPM(nn.Module):
         À t = 0, l'image estimée elle-même. `predict` est comme dans `ancestral_steps`.
 
         Raises:
-            ValueError: instants hors du programme.
+            ValueError: images d'une forme impossible, instants hors du programme.
         """
+        self._check_shape(x)
         t = self._times(t, x)
         noise = (predict or prediction(self.model))(x, t)
         return ancestral_step(self, x, t, t - 1, noise)
@@ -211,7 +224,11 @@ class DDPM(nn.Module):
         Yields:
             (t, x) : l'image qui quitte l'instant t, de T - 1 à 0 ; la dernière est le tirage, dans
             [-1, 1].
+
+        Raises:
+            ValueError: images d'une forme impossible.
         """
+        self._check_shape(x)
         predict = predict or prediction(self.model)
         times = range(self.timesteps)[::-1]
         return descend(predict, partial(ancestral_step, self), x, times)
@@ -228,8 +245,12 @@ class DDPM(nn.Module):
             predict: comme dans `ancestral_steps`.
 
         Raises:
-            ValueError: nombre de pas nul ou supérieur à `timesteps`, eta hors de [0, 1].
+            TypeError: nombre de pas qui n'est pas entier, eta qui n'est pas un nombre.
+            ValueError: nombre de pas nul ou supérieur à `timesteps`, eta hors de [0, 1], images
+                d'une forme impossible.
         """
+        self._check_shape(x)
+        check_real("eta", eta)
         if not 0 <= eta <= 1:
             raise ValueError(f"eta doit être entre 0 et 1, reçu {eta}.")
         predict, times = predict or prediction(self.model), ddim_times(self.timesteps, steps)
@@ -257,10 +278,11 @@ class DDPM(nn.Module):
             Images dans [0, 1], [num_samples, C, H, W], sur l'appareil du modèle.
 
         Raises:
+            TypeError: nombre d'images qui n'est pas entier, échelle qui n'est pas un nombre.
             ValueError: aucune image, classes impossibles, échelle négative ou sans classes.
         """
-        predict = self._predictor(num_samples, labels, guidance, predict)
         start = self.starting_noise(num_samples, image_size)
+        predict = self._predictor(num_samples, labels, guidance, predict)
         return _last_image(self.ancestral_steps(start, predict=predict))
 
     def sample_ddim(
@@ -275,8 +297,8 @@ class DDPM(nn.Module):
         predict: Predict | None = None,
     ) -> Tensor:
         """Tire des images en `steps` grands pas ; voir `ddim_steps`, et `sample` pour le reste."""
-        predict = self._predictor(num_samples, labels, guidance, predict)
         start = self.starting_noise(num_samples, image_size)
+        predict = self._predictor(num_samples, labels, guidance, predict)
         return _last_image(self.ddim_steps(start, steps, eta, predict=predict))
 
     def starting_noise(
@@ -285,12 +307,13 @@ class DDPM(nn.Module):
         """Tire x_T de N(0, I), de forme [num_samples, C, H, W], sur l'appareil du modèle.
 
         Raises:
+            TypeError: nombre d'images qui n'est pas entier.
             ValueError: aucune image demandée, ou taille qui n'est ni un côté ni un couple.
         """
-        if num_samples < 1:
-            raise ValueError(f"il faut demander au moins une image, reçu {num_samples}.")
+        num_samples = check_whole("num_samples", num_samples)
         channels = getattr(self.model, "in_channels", 1)
-        return torch.randn(num_samples, channels, *_sides(image_size), device=self.betas.device)
+        sides = _sides(image_size, self._smallest_side())
+        return torch.randn(num_samples, channels, *sides, device=self.betas.device)
 
     # --- vérifications ----------------------------------------------------------------------------
 
@@ -302,6 +325,7 @@ class DDPM(nn.Module):
         predict: Predict | None = None,
     ) -> Predict:
         """La fonction (x, t) -> bruit que demandent ces arguments."""
+        check_real("guidance", guidance)
         if predict is not None:
             if labels is not None or guidance != 1:
                 raise ValueError("predict remplace labels et guidance : donnez l'un ou les autres.")
@@ -317,26 +341,54 @@ class DDPM(nn.Module):
 
     def _times(self, t: Tensor | int, x: Tensor) -> Tensor:
         """Les instants [B], s'ils sont entiers, dans le programme, un par image ou un seul."""
-        t = torch.as_tensor(t, device=x.device)
+        wanted = (
+            f"instants entiers de 0 à {self.timesteps - 1} attendus, un seul ou un par image "
+            f"({len(x)} images)"
+        )
+        try:
+            t = torch.as_tensor(t, device=x.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{wanted}, reçu {received(t)}.") from error
         whole = not t.is_floating_point() and t.dtype != torch.bool
         one_each = t.shape in ((), x.shape[:1])
         if not (whole and one_each and t.min() >= 0 and t.max() < self.timesteps):
-            raise ValueError(
-                f"instants entiers de 0 à {self.timesteps - 1} attendus, un seul ou un par image "
-                f"({len(x)} images), reçu {t.tolist()}."
-            )
+            raise ValueError(f"{wanted}, reçu {t.tolist()}.")
         return t.expand(len(x))
 
+    def _check_images(self, x0: Tensor) -> Tensor:
+        """Renvoie le plus petit pixel, si ce sont des images [B, C, H, W] dans [-1, 1]."""
+        check_real_images(x0, _TO_CENTRED)
+        self._check_shape(x0)
+        low, high = x0.aminmax()
+        if not (low >= -1 and high <= 1):  # vrai aussi pour NaN
+            raise ValueError(f"images hors de [-1, 1] (de {low:.3g} à {high:.3g}) : {_TO_CENTRED}.")
+        return low
 
-def _sides(image_size: int | tuple[int, int]) -> tuple[int, int]:
-    """Hauteur et largeur, d'un couple ou du côté d'un carré."""
-    sides = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if not (isinstance(sides, tuple | list) and len(sides) == 2 and min(sides) >= 1):
+    def _check_shape(self, x: Tensor) -> None:
+        """Refuse ce qui n'est pas [B, C, H, W], B ≥ 1, que le modèle sache lire."""
+        channels, smallest = getattr(self.model, "in_channels", None), self._smallest_side()
+        is_batch = check_tensor(x).dim() == 4 and len(x) and channels in (None, x.shape[1])
+        if not is_batch or min(x.shape[2:]) < smallest:
+            raise ValueError(
+                f"images [B, {channels or 'C'}, H, W] attendues, B au moins 1, H et W au moins "
+                f"{smallest}, reçu {list(x.shape)}."
+            )
+
+    def _smallest_side(self) -> int:
+        return getattr(self.model, "smallest_side", 1)
+
+
+def _sides(image_size: int | tuple[int, int], smallest: int) -> tuple[int, int]:
+    """Hauteur et largeur, d'un couple ou du côté d'un carré, d'au moins `smallest` pixels."""
+    sides = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
+    try:
+        height, width = (check_whole("image_size", side, smallest) for side in sides)
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            "image_size : (hauteur, largeur) attendu, comme (28, 28), ou le côté d'un carré, reçu "
-            f"{image_size}."
-        )
-    return sides
+            "image_size : (hauteur, largeur) attendu, comme (28, 28), ou le côté d'un carré, en "
+            f"pixels entiers, {smallest} au moins, reçu {received(image_size)}."
+        ) from error
+    return height, width
 
 
 def _last_image(states: Iterator[tuple[int, Tensor]]) -> Tensor:
@@ -345,9 +397,10 @@ def _last_image(states: Iterator[tuple[int, Tensor]]) -> Tensor:
     return ((x + 1) / 2).clamp(0, 1)
 
 
-def _check_timesteps(timesteps: int) -> None:
-    if timesteps < 1:
-        raise ValueError(f"il faut au moins un pas de bruit, reçu timesteps = {timesteps}.")
+def _check_share(unlabelled: float) -> None:
+    check_real("unlabelled", unlabelled)
+    if not 0 <= unlabelled <= 1:  # vrai aussi pour NaN
+        raise ValueError(f"unlabelled : une part entre 0 et 1 attendue, reçu {unlabelled}.")
 
 
 _TO_CENTRED = (
@@ -364,14 +417,3 @@ def _warn_if_not_centred(low: Tensor) -> None:
             f"{_TO_CENTRED}.",
             stacklevel=3,
         )
-
-
-def _check_images(x0: Tensor) -> Tensor:
-    """Renvoie le plus petit pixel, si ce sont des images [B, C, H, W] dans [-1, 1]."""
-    check_real(x0, _TO_CENTRED)
-    if x0.dim() != 4:
-        raise ValueError(f"images [B, C, H, W] attendues, reçu {list(x0.shape)}.")
-    low, high = x0.aminmax()
-    if not (low >= -1 and high <= 1):  # vrai aussi pour NaN
-        raise ValueError(f"images hors de [-1, 1] (de {low:.3g} à {high:.3g}) : {_TO_CENTRED}.")
-    return low

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from labkit.edges import check_real, check_whole
+from labkit.models.checks import class_tensor, trusted_inputs
 from labkit.precision import fast_inference
 
 if TYPE_CHECKING:
@@ -37,10 +39,14 @@ def prediction(model: nn.Module, labels: Labels | None = None) -> Predict:
     """Le réseau tel quel : ε̂ = ε(x, t), ou ε(x, t, c) pour des classes c [B].
 
     Raises:
-        ValueError: classes pour un modèle sans classes, ou qui ne sont pas des entiers [B].
+        ValueError: classes pour un modèle sans classes, qui ne sont pas des entiers [B], ou
+            inconnues du modèle.
     """
-    if labels is not None:
-        labels = class_labels(model, labels)
+    return _network(model, None if labels is None else class_labels(model, labels))
+
+
+def _network(model: nn.Module, labels: Tensor | None) -> Predict:
+    """Le réseau tel quel, pour des classes déjà vérifiées."""
 
     @torch.no_grad()
     def predict(x: Tensor, t: Tensor) -> Tensor:
@@ -57,12 +63,13 @@ def class_guidance(model: nn.Module, labels: Labels, scale: float) -> Predict:
     Salimans, 2022, éq. 6).
 
     Raises:
+        TypeError: échelle qui n'est pas un nombre.
         ValueError: modèle sans classes, classes qui ne sont pas des entiers [B], échelle négative.
     """
     labels = class_labels(model, labels)
     _check_scale(scale)
     hidden = torch.full_like(labels, model.num_classes)
-    both = prediction(model, torch.cat([labels, hidden]))
+    both = _network(model, torch.cat([labels, hidden]))
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
         # Les deux prédictions en un seul passage, sur un lot double.
@@ -79,7 +86,7 @@ def autoguidance(good: nn.Module, bad: nn.Module, scale: float) -> Predict:
     plus petit ou moins longtemps (Karras et coll., 2024, éq. 1).
 
     Raises:
-        ValueError: échelle négative.
+        TypeError, ValueError: échelle qui n'est pas un nombre positif ou nul.
     """
     _check_scale(scale)
     good, bad = prediction(good), prediction(bad)
@@ -87,8 +94,12 @@ def autoguidance(good: nn.Module, bad: nn.Module, scale: float) -> Predict:
 
 
 def run_network(model: nn.Module, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-    """ε(x, t), ou ε(x, t, c) s'il y a des classes : un réseau sans classes n'en reçoit pas."""
-    return model(x, t) if labels is None else model(x, t, labels)
+    """ε(x, t), ou ε(x, t, c) s'il y a des classes : un réseau sans classes n'en reçoit pas.
+
+    Images et classes sont vérifiées avant d'entrer dans la boucle : le réseau ne les relit pas.
+    """
+    with trusted_inputs():
+        return model(x, t) if labels is None else model(x, t, labels)
 
 
 def _extrapolate(start: Tensor, end: Tensor, scale: float) -> Tensor:
@@ -96,21 +107,14 @@ def _extrapolate(start: Tensor, end: Tensor, scale: float) -> Tensor:
 
 
 def class_labels(model: nn.Module, labels: Labels, count: int | None = None) -> Tensor:
-    """Les classes en tenseur [B], sur l'appareil du modèle ; une liste d'entiers est acceptée.
+    """Les classes int64 [B], sur l'appareil du modèle ; une liste d'entiers est acceptée.
 
     Raises:
-        ValueError: modèle sans classes, classes non entières, ou d'un autre nombre que `count`.
+        ValueError: modèle sans classes, classes non entières, inconnues de lui, ou d'un autre
+            nombre que `count`.
     """
-    num_classes = class_count(model)
-    device = next((p.device for p in model.parameters()), None)
-    labels = torch.as_tensor(labels, device=device)
-    one_each = labels.dim() == 1 and count in (None, len(labels))
-    if labels.is_floating_point() or not one_each:
-        raise ValueError(
-            f"labels : classes entières [{count or 'B'}] entre 0 et {num_classes - 1} attendues, "
-            f"une par image, reçu {labels.dtype} {list(labels.shape)}."
-        )
-    return labels
+    labels = class_tensor(labels, class_count(model), count)
+    return labels.to(next((p.device for p in model.parameters()), labels.device))
 
 
 def class_count(model: nn.Module) -> int:
@@ -124,6 +128,7 @@ def class_count(model: nn.Module) -> int:
 
 
 def _check_scale(scale: float) -> None:
+    check_real("scale", scale)
     if not scale >= 0:  # vrai aussi pour NaN
         raise ValueError(f"l'échelle du guidage doit être positive ou nulle, reçu {scale}.")
 
@@ -197,9 +202,9 @@ def ddim_times(timesteps: int, steps: int) -> list[int]:
     """Les instants que DDIM visite, régulièrement espacés, de `timesteps` - 1 vers 0.
 
     Raises:
-        ValueError: steps hors de 1 … timesteps.
+        TypeError, ValueError: steps qui n'est pas un entier de 1 à timesteps.
     """
-    if not 1 <= steps <= timesteps:
+    if check_whole("steps", steps) > timesteps:
         raise ValueError(
             f"DDIM visite de 1 à {timesteps} instants (timesteps), reçu steps = {steps}."
         )

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.checks import check_dtype
+from labkit.edges import check_whole
+from labkit.models.checks import check_dtype, check_tensor, inputs_are_trusted
 from labkit.models.layers import ConvTranspose2d
 
 
@@ -76,8 +77,11 @@ class UNet(nn.Module):
         block: classe des blocs de chaque étage, à construire et à appeler comme `UNetBlock`.
 
     Raises:
-        ValueError: taille de plongement impaire, canaux, largeur ou classes nuls ou négatifs.
+        TypeError, ValueError: taille de plongement impaire, canaux, largeur ou classes qui ne
+            sont pas des entiers d'au moins 1.
     """
+
+    smallest_side = 8  # pixels : trois divisions par deux
 
     def __init__(
         self,
@@ -90,13 +94,12 @@ class UNet(nn.Module):
         block: Callable[[int, int, int], nn.Module] = UNetBlock,
     ):
         super().__init__()
-        if min(in_channels, out_channels, width) < 1 or (
-            num_classes is not None and num_classes < 1
-        ):
-            raise ValueError(
-                "in_channels, out_channels, width et num_classes doivent valoir au moins 1, reçu "
-                f"{in_channels}, {out_channels}, {width} et {num_classes}."
-            )
+        in_channels = check_whole("in_channels", in_channels)
+        out_channels = check_whole("out_channels", out_channels)
+        width = check_whole("width", width)
+        if num_classes is not None:
+            num_classes = check_whole("num_classes", num_classes)
+        time_emb_dim = check_whole("time_emb_dim", time_emb_dim, at_least=4)
         time_embedding(torch.zeros(1), time_emb_dim)  # refuse tout de suite une taille impaire
         self.in_channels, self.time_emb_dim = in_channels, time_emb_dim
         self.num_classes = num_classes
@@ -124,8 +127,11 @@ class UNet(nn.Module):
         labels sont les classes int64 [B] ; `num_classes` veut dire « sans classe », comme None.
 
         Raises:
-            ValueError: classes hors de 0 … num_classes, ou modèle sans classes.
+            ValueError: images d'une autre forme, classes hors de 0 … num_classes, ou modèle sans
+                classes.
         """
+        if not inputs_are_trusted():
+            self._check_inputs(x, labels)
         check_dtype(self, x)
         emb = self._embed(t, labels)  # [B, time_emb_dim]
         h1 = self.down1(x, emb)  # [B, 32, 28, 28]
@@ -145,16 +151,31 @@ class UNet(nn.Module):
         embedding = time_embedding(t, self.time_emb_dim).to(self.to_noise.weight.dtype)
         emb = self.time_mlp(embedding)
         if self.num_classes is None:
-            if labels is not None:
-                raise ValueError(
-                    "ce UNet n'a pas de classes : créez-le par UNet(num_classes=10) pour le guider."
-                )
             return emb
         if labels is None:
             labels = torch.full_like(t, self.num_classes, dtype=torch.long)
-        elif labels.shape != t.shape or labels.min() < 0 or labels.max() > self.num_classes:
+        elif labels.shape != t.shape:  # des formes : le GPU n'a rien à attendre
             raise ValueError(
-                f"classes [{len(t)}] entre 0 et {self.num_classes - 1} attendues, ou "
-                f"{self.num_classes} pour « sans classe », reçu {labels.tolist()}."
+                f"classes [{len(t)}], une par image, attendues, reçu {list(labels.shape)}."
             )
         return emb + self.class_embedding(labels)
+
+    def _check_inputs(self, x: Tensor, labels: Tensor | None) -> None:
+        """Ce que DDPM vérifie une fois par tirage ; un appel direct du réseau passe par ici."""
+        is_batch = check_tensor(x).dim() == 4 and len(x) and x.shape[1] == self.in_channels
+        if not is_batch or min(x.shape[2:]) < self.smallest_side:
+            raise ValueError(
+                f"images [B, {self.in_channels}, H, W] attendues, B au moins 1, H et W au "
+                f"moins {self.smallest_side}, reçu {list(x.shape)}."
+            )
+        if labels is None:
+            return
+        if self.num_classes is None:
+            raise ValueError(
+                "ce UNet n'a pas de classes : créez-le par UNet(num_classes=10) pour le guider."
+            )
+        if check_tensor(labels, "labels").min() < 0 or labels.max() > self.num_classes:
+            raise ValueError(
+                f"classes [{len(x)}] entre 0 et {self.num_classes - 1} attendues, ou "
+                f"{self.num_classes} pour « sans classe », reçu {labels.tolist()}."
+            )

@@ -10,11 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labkit.edges import check_real, check_whole
 from labkit.models.checks import (
     as_images,
     check_codes,
     check_dtype,
-    check_latent_dim,
+    check_sizes,
+    check_tensor,
     check_unit_interval,
 )
 from labkit.models.layers import ConvTranspose2d
@@ -24,22 +26,23 @@ class DenseEncoder(nn.Module):
     """Encodeur dense : image de `input_dim` pixels -> mu et logvar de q(z|x), par `hidden_dims`.
 
     Raises:
-        ValueError: dimension latente nulle ou négative.
+        TypeError, ValueError: dimension latente qui n'est pas un entier d'au moins 1.
     """
 
     def __init__(
         self, input_dim: int = 784, latent_dim: int = 20, hidden_dims: Sequence[int] = (512, 256)
     ):
         super().__init__()
-        self.latent_dim = check_latent_dim(latent_dim)
-        self.input_dim = input_dim
+        latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
+        input_dim = self.input_dim = check_whole("input_dim", input_dim)
+        hidden_dims = check_sizes("hidden_dims", hidden_dims)
         self.hidden = _dense_layers((input_dim, *hidden_dims))
         self.to_mu = nn.Linear(hidden_dims[-1], latent_dim)
         self.to_logvar = nn.Linear(hidden_dims[-1], latent_dim)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Code x [B, 1, 28, 28] ou [B, input_dim] en mu et logvar [B, latent_dim]."""
-        x = x.flatten(start_dim=1)  # [B, input_dim]
+        x = check_tensor(x).flatten(start_dim=1)  # [B, input_dim]
         if x.shape[1] != self.input_dim:
             raise ValueError(f"images de {self.input_dim} pixels attendues, reçu {x.shape[1]}.")
         h = self.hidden(x)
@@ -50,14 +53,16 @@ class DenseDecoder(nn.Module):
     """Décodeur dense : z -> logits de `output_dim` pixels, par les couches `hidden_dims`.
 
     Raises:
-        ValueError: dimension latente nulle ou négative.
+        TypeError, ValueError: dimension latente qui n'est pas un entier d'au moins 1.
     """
 
     def __init__(
         self, latent_dim: int = 20, output_dim: int = 784, hidden_dims: Sequence[int] = (256, 512)
     ):
         super().__init__()
-        self.latent_dim = check_latent_dim(latent_dim)
+        latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
+        output_dim = check_whole("output_dim", output_dim)
+        hidden_dims = check_sizes("hidden_dims", hidden_dims)
         self.hidden = _dense_layers((latent_dim, *hidden_dims))
         self.to_logits = nn.Linear(hidden_dims[-1], output_dim)
 
@@ -72,12 +77,13 @@ class ConvEncoder(nn.Module):
     `channels` sont les canaux des deux ou trois convolutions, de l'image vers z.
 
     Raises:
-        ValueError: dimension latente nulle ou négative, ou ni deux ni trois convolutions.
+        TypeError, ValueError: dimension latente qui n'est pas un entier d'au moins 1 ;
+            ni deux ni trois convolutions.
     """
 
     def __init__(self, latent_dim: int = 20, channels: Sequence[int] = (32, 64, 128)):
         super().__init__()
-        self.latent_dim = check_latent_dim(latent_dim)
+        latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
         side = _check_channels(channels)
         layers = [
             nn.Conv2d(1, channels[0], 4, stride=2, padding=1), nn.ReLU(),  # 28 -> 14
@@ -102,12 +108,13 @@ class ConvDecoder(nn.Module):
     `channels` sont ceux de l'encodeur dont il est le miroir, dans le même ordre que lui.
 
     Raises:
-        ValueError: dimension latente nulle ou négative, ou ni deux ni trois convolutions.
+        TypeError, ValueError: dimension latente qui n'est pas un entier d'au moins 1 ;
+            ni deux ni trois convolutions.
     """
 
     def __init__(self, latent_dim: int = 20, channels: Sequence[int] = (32, 64, 128)):
         super().__init__()
-        self.latent_dim = check_latent_dim(latent_dim)
+        latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
         side = _check_channels(channels)
         layers = [
             nn.Linear(latent_dim, channels[-1] * side**2),
@@ -137,11 +144,19 @@ class VAE(nn.Module):
     leur `latent_dim`, dimension de z.
 
     Raises:
+        TypeError: encodeur ou décodeur sans `latent_dim`.
         ValueError: dimensions latentes différentes.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module):
         super().__init__()
+        for name, part in (("encoder", encoder), ("decoder", decoder)):
+            if not hasattr(part, "latent_dim"):
+                raise TypeError(
+                    f"{name} : un module qui porte son latent_dim est attendu, comme "
+                    f"{'DenseEncoder' if name == 'encoder' else 'DenseDecoder'}(latent_dim=20), "
+                    f"reçu {type(part).__name__}."
+                )
         if encoder.latent_dim != decoder.latent_dim:
             raise ValueError(
                 f"l'encodeur donne {encoder.latent_dim} dimensions latentes et le décodeur en "
@@ -207,7 +222,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
     Raises:
         ValueError: formes différentes.
     """
-    if mu.shape != logvar.shape:
+    if check_tensor(mu, "mu").shape != check_tensor(logvar, "logvar").shape:
         raise ValueError(
             f"mu {list(mu.shape)} et logvar {list(logvar.shape)} doivent avoir la même forme."
         )
@@ -308,13 +323,16 @@ def _weigh(bce: Tensor, kl: Tensor, beta: float) -> tuple[Tensor, Tensor, Tensor
     return bce + beta * kl, bce, kl
 
 
-def _check_beta(beta: float) -> None:
+def _check_beta(beta: float | Tensor) -> None:
+    if not isinstance(beta, Tensor):  # ce que peut rendre une fonction de l'avancement
+        check_real("beta", beta)
     if beta < 0:
         raise ValueError(f"beta doit être positif ou nul, reçu {beta}.")
 
 
 def _flatten_pair(output: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """Sortie du décodeur et images, toutes deux [B, pixels]."""
+    check_tensor(output, "sortie du décodeur")
     output, x = output.flatten(start_dim=1), x.flatten(start_dim=1)
     if output.shape != x.shape:
         raise ValueError(
@@ -328,7 +346,7 @@ def _flatten_pair(output: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check_channels(channels: Sequence[int]) -> int:
     """Côté de la dernière carte : 7 après deux convolutions, 5 après trois."""
-    if len(channels) not in (2, 3):
+    if len(check_sizes("channels", channels)) not in (2, 3):
         raise ValueError(
             f"deux ou trois convolutions attendues, reçu {len(channels)} : {tuple(channels)}. Une "
             "image 28×28 ne se divise par deux que deux fois."

@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from labkit.edges import received
 from labkit.plots.style import (
     PALETTE,
     LabFigure,
-    as_array,
+    as_numbers,
     axes_or_new,
     finish,
     legend_below,
@@ -44,6 +45,15 @@ def _describe_curves(curves: Mapping[str, np.ndarray], xlabel: str) -> str:
     return f"Courbes selon {xlabel} : {' ; '.join(parts)}."
 
 
+def _curve(values: Sequence[float], name: str) -> np.ndarray:
+    curve = as_numbers(values, name).astype(float)
+    if curve.ndim != 1:
+        raise ValueError(
+            f"`{name}` : une liste de valeurs [n] est attendue, reçu {list(curve.shape)}."
+        )
+    return curve
+
+
 def loss_curves(
     curves: Mapping[str, Sequence[float]],
     xlabel: str = "époque",
@@ -64,9 +74,15 @@ def loss_curves(
         log: ordonnée logarithmique (alors sur une seule échelle).
 
     Raises:
-        ValueError: aucune courbe, ou une courbe vide.
+        TypeError: autre chose qu'un dictionnaire de nombres.
+        ValueError: aucune courbe, une courbe vide, ou un tableau à plusieurs dimensions.
     """
-    values = {name: as_array(curve).astype(float) for name, curve in curves.items()}
+    if not isinstance(curves, Mapping):
+        raise TypeError(
+            f"`curves` : un dictionnaire légende -> valeurs est attendu, reçu {received(curves)} : "
+            'écrivez loss_curves({"perte": valeurs}).'
+        )
+    values = {name: _curve(curve, f'curves["{name}"]') for name, curve in curves.items()}
     if not values or not all(len(curve) for curve in values.values()):
         raise ValueError("aucune valeur à tracer : l'entraînement a-t-il fini une époque ?")
     ax = axes_or_new(ax)

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
+from labkit.edges import check_whole
 from labkit.plots.pixels import Images, as_images, montage, white_gap
 from labkit.plots.style import PIXELS, LabFigure, axes_or_new, finish
 from labkit.tables import number
@@ -61,14 +62,11 @@ def image_grid(
         titles: N légendes, une au-dessus de chaque image.
 
     Raises:
-        TypeError: autre chose que des images.
+        TypeError: autre chose que des images, nombre de colonnes qui n'est pas entier.
         ValueError: aucune image ou plus de 2 000, forme impossible, pixels hors de l'échelle,
             aucune colonne, ou nombre de légendes différent de N.
     """
-    if columns < 1:
-        raise ValueError(
-            f"`columns`, le nombre d'images par ligne, vaut au moins 1, reçu {columns}."
-        )
+    columns = check_whole("columns", columns)
     images = as_images(images)
     count = len(images)
     if count > _MOST_IMAGES:
@@ -174,13 +172,13 @@ def animation(
         L'animation, qui s'affiche quand elle est la dernière expression d'une cellule.
 
     Raises:
-        ValueError: aucun état, aucune image, ou aucune colonne.
+        TypeError: nombre de colonnes ou durée qui ne sont pas des entiers.
+        ValueError: aucun état, aucune image, aucune colonne, ou durée nulle.
     """
-    if not len(frames) or columns < 1:
-        raise ValueError(
-            f"une animation demande au moins un état et une colonne, reçu {len(frames)} et "
-            f"{columns}."
-        )
+    columns = check_whole("columns", columns)
+    milliseconds = check_whole("milliseconds", milliseconds)
+    if not len(frames):
+        raise ValueError("`frames` : une animation demande au moins un état.")
     states = [as_images(images, f"frames[{index}]") for index, images in enumerate(frames)]
     pages = [
         _page(images, columns, (index + 1) / len(states)) for index, images in enumerate(states)

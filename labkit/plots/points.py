@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patheffects import withStroke
 
+from labkit.edges import check_whole, received
 from labkit.plots.pixels import as_images, montage
 from labkit.plots.style import (
     PALETTE,
@@ -17,6 +18,7 @@ from labkit.plots.style import (
     Array,
     LabFigure,
     as_array,
+    as_numbers,
     axes_or_new,
     finish,
     legend_below,
@@ -37,6 +39,17 @@ def _check_codes_and_classes(
     unnamed = [] if classes is None else np.setdiff1d(labels, np.arange(len(classes)))
     if len(unnamed):
         raise ValueError(f"classe {unnamed[0]} sans nom : `classes` n'en donne que {len(classes)}.")
+
+
+def _whole_labels(labels: Array) -> np.ndarray:
+    """Les classes, en entiers ; leurs noms passent par `classes`."""
+    array = as_array(labels)
+    if array.dtype.kind not in "iuf" or (array != np.round(array)).any():
+        raise TypeError(
+            f"`labels` : des classes entières [N] sont attendues, reçu {received(labels)}. Donnez "
+            "leurs numéros 0, 1, … et leurs noms par classes=[…]."
+        )
+    return array.astype(int)
 
 
 def _check_projectable(z: np.ndarray) -> None:
@@ -88,10 +101,11 @@ def latent_scatter(
         classes: noms des classes 0, 1, … ; par défaut leurs numéros.
 
     Raises:
+        TypeError: codes qui ne sont pas des nombres, classes qui ne sont pas des entiers.
         ValueError: z n'est pas [N, D] ou n'est pas fini, pas autant de classes que de codes, classe
             sans nom ; au-delà de deux dimensions, un seul code, ou des codes tous égaux.
     """
-    z, labels = as_array(z), as_array(labels).astype(int)
+    z, labels = as_numbers(z, "z"), _whole_labels(labels)
     _check_codes_and_classes(z, labels, classes)
     points, axis_name = _project(z)
     ax = axes_or_new(ax, (6.0, 5.4))
@@ -135,10 +149,15 @@ def latent_manifold(
         La figure, graduée en coordonnées latentes.
 
     Raises:
-        ValueError: moins de deux images par côté.
+        TypeError, ValueError: nombre d'images par côté qui n'est pas un entier d'au moins 2,
+            bornes qui ne sont pas deux nombres.
     """
-    if size < 2:
-        raise ValueError(f"`size`, le nombre d'images par côté, vaut au moins 2, reçu {size}.")
+    size = check_whole("size", size, at_least=2)
+    for name, bounds in (("x_range", x_range), ("y_range", y_range)):
+        if as_numbers(bounds, name).shape != (2,):
+            raise ValueError(
+                f"`{name}` : deux bornes sont attendues, comme (-3, 3), reçu {received(bounds)}."
+            )
     xs, ys = torch.linspace(*x_range, size), torch.linspace(*reversed(y_range), size)
     z = torch.stack([xs.repeat(size), ys.repeat_interleave(size)], dim=1)  # [size², 2]
     with torch.no_grad():
@@ -177,12 +196,28 @@ def decision_boundary(
 
     Returns:
         La figure : ronds pour la classe 0, carrés pour la classe 1.
+
+    Raises:
+        TypeError: exemples ou classes qui ne sont pas des nombres.
+        ValueError: aucun exemple, exemples qui ne sont pas [N, 2], pas une classe par exemple, ou
+            pas une sortie par point.
     """
-    inputs, targets = as_array(inputs), as_array(targets).reshape(-1)
+    inputs, targets = as_numbers(inputs, "inputs"), as_numbers(targets, "targets").reshape(-1)
+    if inputs.ndim != 2 or inputs.shape[1] != 2 or not len(inputs) or len(targets) != len(inputs):
+        raise ValueError(
+            "exemples `inputs` [N, 2] et classes `targets` [N] attendus, N au moins 1, reçu "
+            f"{list(inputs.shape)} et {list(targets.shape)} ; de plus de colonnes, donnez-en deux, "
+            "comme inputs[:, :2], à un `predict` qui n'en lit que deux."
+        )
     margin = 0.35 * np.ptp(inputs, axis=0).max()
     (x0, y0), (x1, y1) = inputs.min(0) - margin, inputs.max(0) + margin
     grid_x, grid_y = np.meshgrid(np.linspace(x0, x1, 150), np.linspace(y0, y1, 150))
-    outputs = as_array(predict(np.stack([grid_x.ravel(), grid_y.ravel()], axis=1)))
+    outputs = as_numbers(predict(np.stack([grid_x.ravel(), grid_y.ravel()], axis=1)), "predict(x)")
+    if outputs.size != grid_x.size:
+        raise ValueError(
+            f"`predict` : une sortie par point est attendue, reçu {list(outputs.shape)} pour "
+            f"{grid_x.size} points."
+        )
     outputs = outputs.reshape(grid_x.shape)
     ax = axes_or_new(ax, (4.6, 4.4))
     ax.pcolormesh(

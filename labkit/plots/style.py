@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
+from labkit.edges import received
+
 # Dix couleurs distinctes pour les daltoniens : M. Petroff, « Accessible Color Sequences for Data
 # Visualization », 2021 (arXiv:2107.02270).
 PALETTE = [
@@ -220,3 +222,27 @@ def as_array(values: Array | Sequence) -> np.ndarray:
         values = values.detach().cpu()
         return (values.float() if values.is_floating_point() else values).numpy()
     return np.asarray(values)
+
+
+def as_numbers(values: Array | Sequence, name: str) -> np.ndarray:
+    """Un tableau NumPy de nombres réels.
+
+    Args:
+        values: tableau, tenseur ou liste.
+        name: ce que le message d'erreur nomme.
+
+    Raises:
+        TypeError: textes, listes de longueurs différentes, ou autre chose que des nombres.
+    """
+    try:
+        array = as_array(values)
+        array = array.astype(float) if array.dtype == object else array  # None devient NaN
+    except (TypeError, ValueError) as error:  # ValueError : des lignes de longueurs différentes
+        raise TypeError(_expected_numbers(name, values)) from error
+    if array.size and array.dtype.kind not in "biuf":
+        raise TypeError(_expected_numbers(name, values))
+    return array
+
+
+def _expected_numbers(name: str, values: object) -> str:
+    return f"`{name}` : un tableau de nombres est attendu, reçu {received(values)}."

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from labkit.models import AutoEncoder, autoencoder_loss
+from labkit.training import fit
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 16, 64])
@@ -70,7 +71,7 @@ def test_every_parameter_learns():
 
 @pytest.mark.parametrize("latent_dim", [0, -1])
 def test_latent_dimension_must_be_positive(latent_dim):
-    with pytest.raises(ValueError, match=f"au moins 1, reçu {latent_dim}"):
+    with pytest.raises(ValueError, match=f"au moins 1, reçu latent_dim={latent_dim}"):
         AutoEncoder(latent_dim)
 
 
@@ -123,3 +124,21 @@ def test_another_default_dtype_is_explained(default_float64):
         model(torch.zeros(2, 784, dtype=torch.float32))
     with pytest.raises(ValueError, match="codes z en torch.float32 pour un modèle"):
         model.decode(torch.zeros(2, 2, dtype=torch.float32))
+
+
+def test_another_default_dtype_is_explained_by_a_training_in_bf16(default_float64):
+    model, x = AutoEncoder(), torch.rand(8, 1, 28, 28, dtype=torch.float32)
+
+    def step(batch):
+        return {"loss": autoencoder_loss(model(batch), batch)}
+
+    with pytest.raises(ValueError, match="images en torch.float32 pour un modèle en torch.float64"):
+        fit(step, [x], 1, model, precision="bf16", log_every=0)
+
+
+def test_losses_of_arrays_are_refused():
+    x = torch.rand(2, 784)
+    with pytest.raises(ValueError, match="x_recon : un tenseur est attendu, reçu ndarray"):
+        autoencoder_loss(x.numpy(), x)
+    with pytest.raises(ValueError, match="images : un tenseur est attendu, reçu ndarray"):
+        autoencoder_loss(x, x.numpy())

@@ -223,5 +223,5 @@ def test_images_outside_the_unit_interval(call, bad):
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_bound_needs_a_draw(k):
-    with pytest.raises(ValueError, match=f"au moins un tirage par image, reçu k = {k}"):
+    with pytest.raises(ValueError, match=f"k doit valoir au moins 1, reçu k={k}"):
         importance_weighted_bound(dense_vae(), torch.rand(2, 784), k)

@@ -62,7 +62,7 @@ def test_reference_machinery_rebuilds_it():
 
 
 def test_at_least_two_classes():
-    with pytest.raises(ValueError, match="au moins deux classes, reçu 1"):
+    with pytest.raises(ValueError, match="num_classes doit valoir au moins 2, reçu num_classes=1"):
         Classifier(num_classes=1)
 
 
@@ -75,3 +75,8 @@ def test_images_of_another_size_are_refused(shape):
 def test_another_default_dtype_is_explained(default_float64):
     with pytest.raises(ValueError, match="float32 pour un modèle en torch.float64"):
         Classifier()(torch.zeros(2, 784, dtype=torch.float32))
+
+
+def test_bytes_are_refused_with_the_division_they_need():
+    with pytest.raises(ValueError, match="reçu torch.uint8 ; x / 255 les ramène"):
+        Classifier()(torch.zeros(2, 1, 28, 28, dtype=torch.uint8))

@@ -232,13 +232,13 @@ def test_overfits_ten_images():
 @pytest.mark.parametrize("label", [-1, 10, 255])
 def test_label_out_of_range(label):
     model, x = ConvCVAE(), torch.rand(3, 1, 28, 28)
-    with pytest.raises(ValueError, match=f"classes de 0 à 9 attendues, reçu de .*{label}"):
+    with pytest.raises(ValueError, match=f"entre 0 et 9 attendues, .* reçu de .*{label}"):
         model(x, torch.tensor([0, label, 1]))
 
 
 @pytest.mark.parametrize("labels", [torch.tensor([0.0, 1.0]), torch.eye(10)[:2].long()])
 def test_labels_must_be_integers(labels):
-    with pytest.raises(ValueError, match=r"classes entières \[B\] attendues"):
+    with pytest.raises(ValueError, match=r"classes entières \[B\] entre 0 et 9 attendues"):
         ConvCVAE()(torch.rand(2, 1, 28, 28), labels)
 
 
@@ -270,9 +270,9 @@ def test_images_outside_the_unit_interval(bad):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ({"latent_dim": 0}, "dimension latente doit être au moins 1, reçu 0"),
-    ({"num_classes": 0}, "num_classes = 0"),
-    ({"width": -1}, "width = -1"),
+    ({"latent_dim": 0}, "latent_dim doit valoir au moins 1, reçu latent_dim=0"),
+    ({"num_classes": 0}, "num_classes=0"),
+    ({"width": -1}, "width=-1"),
 ])  # fmt: skip
 def test_sizes_must_be_positive(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -293,3 +293,10 @@ def test_another_default_dtype_is_explained(default_float64):
         model(x, [1, 2])
     with pytest.raises(ValueError, match=r"codes z en torch.float64 pour un .* en torch.float32"):
         model.float().decode(torch.randn(2, 10), torch.eye(10)[:2])
+
+
+def test_classes_of_another_precision_are_refused():
+    model, z, c = ConvCVAE(width=4).eval(), torch.randn(2, 10), torch.eye(10)[:2]
+    with pytest.raises(ValueError, match="classes c en torch.float64 pour un modèle en"):
+        model.decode(z, c.double())
+    assert torch.equal(model.decode(z, c.long()), model.decode(z, c))

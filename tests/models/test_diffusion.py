@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
@@ -87,9 +88,9 @@ def test_betas_out_of_order_are_refused(start, end):
 @pytest.mark.parametrize("timesteps", [0, -5])
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_no_step_of_noise_is_refused(schedule, timesteps):
-    with pytest.raises(ValueError, match=f"au moins un pas de bruit, reçu timesteps = {timesteps}"):
+    with pytest.raises(ValueError, match=f"doit valoir au moins 1, reçu timesteps={timesteps}"):
         DDPM(Zero(), timesteps, schedule=schedule)
-    with pytest.raises(ValueError, match="au moins un pas de bruit"):
+    with pytest.raises(ValueError, match="timesteps doit valoir au moins 1"):
         cosine_betas(timesteps)
 
 
@@ -181,7 +182,7 @@ def test_images_out_of_range_are_refused(bad):
 
 
 def test_images_without_a_batch_axis_are_refused():
-    with pytest.raises(ValueError, match=r"images \[B, C, H, W\] attendues, reçu \[1, 28, 28\]"):
+    with pytest.raises(ValueError, match=r"images \[B, C, H, W\] attendues, .* reçu \[1, 28, 28\]"):
         DDPM(Zero()).loss(torch.zeros(1, 28, 28))
 
 
@@ -323,3 +324,48 @@ def test_a_small_model_learns_the_only_image_it_sees():
     for drawn in (ddpm.sample(8, (8, 8)), ddpm.sample_ddim(8, 10, image_size=(8, 8))):
         # Une image grise en serait à 1, une autre image de ±1 aussi, en moyenne.
         assert (2 * drawn - 1 - image).abs().mean() < 0.4
+
+
+# --- ce que l'on donne de travers -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"timesteps": 2.5}, "timesteps attend un nombre entier, reçu 2.5 : écrivez timesteps=3"),
+    ({"timesteps": "50", "schedule": "cosine"}, "reçu '50' : écrivez timesteps=50"),
+    ({"beta_start": "1e-4"}, "beta_start attend .*, reçu '1e-4' : écrivez beta_start=0.0001"),
+    ({"beta_end": None}, "beta_end attend un nombre, reçu None"),
+])  # fmt: skip
+def test_settings_of_another_type_are_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        DDPM(Zero(), **options)
+
+
+def test_timesteps_of_numpy_make_the_same_schedule():
+    ddpm = DDPM(Zero(), np.int64(7))
+    assert type(ddpm.timesteps) is int
+    assert torch.equal(ddpm.betas, DDPM(Zero(), 7).betas)
+
+
+@pytest.mark.parametrize(("x0", "message"), [
+    (torch.zeros(2, 3, 8, 8), r"images \[B, 1, H, W\] attendues, .* reçu \[2, 3, 8, 8\]"),
+    (torch.zeros(0, 1, 8, 8), r"au moins une image est attendue, reçu \[0, 1, 8, 8\]"),
+])
+def test_batches_the_network_cannot_read_are_refused(x0, message):
+    ddpm = tiny(10)
+    for call in (lambda: ddpm.loss(x0), lambda: ddpm.forward_process(x0, 3, x0)):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_the_hidden_share_is_a_proportion():
+    ddpm = DDPM(Zero())
+    with pytest.raises(TypeError, match="unlabelled attend un nombre, reçu '0.1'"):
+        ddpm.loss(images(), unlabelled="0.1")
+    with pytest.raises(ValueError, match="une part entre 0 et 1 attendue, reçu 10"):
+        ddpm.loss(images(), unlabelled=10)
+
+
+@pytest.mark.parametrize("t", ["3", [[1], [2, 3]], None])
+def test_instants_that_are_not_numbers_are_refused(t):
+    with pytest.raises(ValueError, match="instants entiers de 0 à 999 attendus"):
+        DDPM(Zero()).predict_noise(images(), t)

@@ -3,6 +3,7 @@
 import math
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
@@ -199,15 +200,21 @@ def test_ddim_instants_are_regular(steps, gap):
     assert ddim_times(1000, steps) == list(range(999, 0, -gap))
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1001])
-def test_impossible_number_of_ddim_steps_is_refused(steps):
+@pytest.mark.parametrize(("steps", "error", "message"), [
+    (0, ValueError, "steps doit valoir au moins 1, reçu steps=0"),
+    (-1, ValueError, "steps doit valoir au moins 1, reçu steps=-1"),
+    (1001, ValueError, "de 1 à 1000 .*, reçu steps = 1001"),
+    (2.5, TypeError, "steps attend un nombre entier, reçu 2.5"),
+    ("10", TypeError, "steps attend un nombre entier, reçu '10' : écrivez steps=10"),
+])  # fmt: skip
+def test_impossible_number_of_ddim_steps_is_refused(steps, error, message):
     ddpm = DDPM(Zero())
     for call in (
         lambda: ddim_times(1000, steps),
         lambda: ddpm.sample_ddim(1, steps),
         lambda: ddpm.ddim_steps(torch.randn(1, 1, 8, 8), steps),
     ):
-        with pytest.raises(ValueError, match=rf"de 1 à 1000 .*, reçu steps = {steps}"):
+        with pytest.raises(error, match=message):
             call()
 
 
@@ -265,7 +272,7 @@ def test_starting_noise_is_a_standard_gaussian():
 def test_no_image_asked_is_refused(number):
     ddpm = DDPM(Zero())
     for call in (ddpm.sample, ddpm.sample_ddim, ddpm.starting_noise):
-        with pytest.raises(ValueError, match=f"au moins une image, reçu {number}"):
+        with pytest.raises(ValueError, match=f"doit valoir au moins 1, reçu num_samples={number}"):
             call(number)
 
 
@@ -450,3 +457,114 @@ def test_the_loop_checks_nothing_and_runs_the_network_once_a_step(monkeypatch):
     assert [t.tolist() for _, t, _ in model.calls] == [[t, t] for t in reversed(range(30))]
     ddpm.sample_ddim(2, 5, image_size=8)
     assert [t.tolist() for _, t, _ in model.calls[30:]] == [[t, t] for t in (29, 23, 17, 11, 5)]
+
+
+# --- ce que l'on donne de travers -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [4, np.int64(4), (4, np.int32(4))])
+def test_sizes_of_numpy_are_sides(size):
+    assert DDPM(Zero(), 3).sample(np.int64(2), size).shape == (2, 1, 4, 4)
+
+
+def test_images_too_small_for_the_network_are_refused():
+    for call in (tiny(5).sample, tiny(5).starting_noise):
+        with pytest.raises(ValueError, match="en pixels entiers, 8 au moins, reçu 4"):
+            call(1, 4)
+    assert tiny(5).sample(1, 8).shape == (1, 1, 8, 8)
+
+
+@pytest.mark.parametrize("size", [(28.0, 28), ("28", 28), (True, 28)])
+def test_sides_that_are_not_whole_are_refused(size):
+    with pytest.raises(ValueError, match="en pixels entiers, 1 au moins, reçu"):
+        DDPM(Zero()).starting_noise(1, size)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"num_samples": "2"}, "num_samples attend un nombre entier, reçu '2' : écrivez num_samples=2"),
+    ({"guidance": "3"}, "guidance attend un nombre, reçu '3' : écrivez guidance=3"),
+    ({"guidance": None}, "guidance attend un nombre, reçu None"),
+])  # fmt: skip
+def test_draws_of_another_type_are_refused(options, message):
+    ddpm = DDPM(ByClass(), 3)
+    for call in (ddpm.sample, ddpm.sample_ddim):
+        with pytest.raises(TypeError, match=message):
+            call(**{"num_samples": 1, "labels": [0], **options})
+
+
+def test_eta_and_scale_of_another_type_are_refused():
+    with pytest.raises(TypeError, match="eta attend un nombre, reçu '0.5' : écrivez eta=0.5"):
+        DDPM(Zero()).sample_ddim(1, 5, "0.5")
+    with pytest.raises(TypeError, match="scale attend un nombre, reçu '3'"):
+        class_guidance(ByClass(), [0], "3")
+
+
+@pytest.mark.parametrize(("labels", "said"), [
+    ([True, False], "reçu torch.bool"),
+    (["a", "b"], r"reçu \['a', 'b'\]"),
+    ([None, 1], r"reçu \[None, 1\]"),
+    ([10, 10], "reçu de 10 à 10"),
+    (np.array([-1, 0]), "reçu de -1 à 0"),
+])
+def test_labels_are_checked_at_the_edge_of_every_call(labels, said):
+    ddpm = DDPM(UNet(width=2, time_emb_dim=8, num_classes=10).eval(), 4)
+    x = images(2)
+    for call in (
+        lambda: ddpm.sample(2, 8, labels),
+        lambda: ddpm.sample_ddim(2, 2, image_size=8, labels=labels, guidance=2.0),
+        lambda: ddpm.predict_noise(x, 3, labels),
+        lambda: ddpm.loss(x, labels),
+        lambda: prediction(ddpm.model, labels),
+        lambda: class_guidance(ddpm.model, labels, 2.0),
+    ):
+        with pytest.raises(ValueError, match=f"labels : classes entières .* 0 et 9 .*{said}"):
+            call()
+
+
+def test_labels_of_any_whole_type_draw_the_same():
+    ddpm = DDPM(UNet(width=2, time_emb_dim=8, num_classes=10).eval(), 4)
+
+    def draw(labels):
+        torch.manual_seed(1)
+        return ddpm.sample(2, 8, labels, guidance=2.0)
+
+    expected = draw([3, 9])
+    for labels in (torch.tensor([3, 9], dtype=torch.uint8), np.array([3, 9], np.int32), (3, 9)):
+        assert torch.equal(draw(labels), expected)
+
+
+def test_the_network_reads_its_inputs_again_only_when_called_directly(monkeypatch):
+    """Relire les classes à chaque pas ferait attendre le GPU mille fois."""
+    unet = UNet(width=2, time_emb_dim=8, num_classes=10).eval()
+    ddpm, calls, original = DDPM(unet, 20, 0.01, 0.2), [], UNet._check_inputs
+    monkeypatch.setattr(
+        UNet, "_check_inputs", lambda self, *args: calls.append(args) or original(self, *args)
+    )
+    ddpm.sample(2, 8, [1, 2], guidance=2.0)
+    ddpm.loss(images(2), [1, 2])
+    assert calls == []
+    unet(images(2), torch.tensor([0, 1]), torch.tensor([1, 10]))
+    assert len(calls) == 1
+    with pytest.raises(ValueError, match="classes .* entre 0 et 9 attendues"):
+        unet(images(2), torch.tensor([0, 1]), torch.tensor([1, 11]))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (0, 1, 8, 8), (1, 8, 8), (2, 1, 8, 7)])
+def test_images_the_network_cannot_read_are_refused_by_every_call(shape):
+    ddpm, x = tiny(5), torch.zeros(shape)
+    for call in (
+        lambda: ddpm.predict_noise(x, 3),
+        lambda: ddpm.predict_x0(x, 3, x),
+        lambda: ddpm.reverse_process(x, 3),
+        lambda: ddpm.ancestral_steps(x),
+        lambda: ddpm.ddim_steps(x, 3),
+    ):
+        with pytest.raises(ValueError, match=r"images \[B, 1, H, W\] attendues, B au"):
+            call()
+
+
+def test_a_predictor_for_another_number_of_images_is_explained():
+    ddpm = DDPM(UNet(width=2, time_emb_dim=8, num_classes=10).eval(), 4)
+    predict = prediction(ddpm.model, [1, 2, 3])
+    with pytest.raises(ValueError, match=r"classes \[2\], une par image, attendues, reçu \[3\]"):
+        ddpm.sample(2, 8, predict=predict)

@@ -48,7 +48,7 @@ def test_time_embedding_tells_all_instants_apart():
 def test_odd_or_small_embedding_is_refused(dim):
     with pytest.raises(ValueError, match=f"doit être paire et valoir au moins 4, reçu {dim}"):
         time_embedding(torch.zeros(1), dim)
-    with pytest.raises(ValueError, match="plongement du temps doit être paire"):
+    with pytest.raises(ValueError, match="doit être paire|doit valoir au moins 4"):
         UNet(time_emb_dim=dim)
 
 
@@ -152,7 +152,14 @@ def test_labels_change_the_noise_and_the_last_one_means_none():
     assert ((mixed - without).abs().amax((1, 2, 3)) > 1e-3).tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize("labels", [[0, 11], [-1, 0], [1], [[1, 2]]])
+@pytest.mark.parametrize("labels", [[1], [[1, 2]], [1, 2, 3]])
+def test_as_many_labels_as_images(labels):
+    unet = UNet(width=2, num_classes=10)
+    with pytest.raises(ValueError, match=r"classes \[2\], une par image, attendues, reçu \["):
+        unet(torch.randn(2, 1, 8, 8), torch.tensor([0, 1]), torch.tensor(labels))
+
+
+@pytest.mark.parametrize("labels", [[0, 11], [-1, 0]])
 def test_labels_out_of_range_are_refused(labels):
     unet = UNet(width=2, num_classes=10)
     with pytest.raises(ValueError, match=r"classes \[2\] entre 0 et 9 attendues, ou 10"):
@@ -201,5 +208,19 @@ def test_another_default_dtype_is_explained(default_float64):
     {"in_channels": 0}, {"out_channels": 0}, {"width": 0}, {"num_classes": 0}, {"width": -8},
 ])  # fmt: skip
 def test_impossible_sizes_are_refused(options):
-    with pytest.raises(ValueError, match="doivent valoir au moins 1"):
+    with pytest.raises(ValueError, match="doit valoir au moins 1"):
         UNet(**options)
+
+
+@pytest.mark.parametrize("options", [{"width": "8"}, {"num_classes": 2.5}, {"time_emb_dim": 8.0}])
+def test_sizes_of_another_type_are_refused(options):
+    ((name, value),) = options.items()
+    with pytest.raises(TypeError, match=f"{name} attend un nombre entier, reçu {value!r}"):
+        UNet(**options)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 8, 8), (1, 1, 4, 8), (0, 1, 8, 8)])
+def test_images_of_another_shape_are_refused(shape):
+    x = torch.zeros(shape)
+    with pytest.raises(ValueError, match=r"images \[B, 1, H, W\] attendues, B au moins 1, H et W"):
+        UNet(width=2, time_emb_dim=8)(x, torch.zeros(len(x), dtype=torch.long))

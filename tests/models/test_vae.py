@@ -457,7 +457,7 @@ def test_step_refuses_a_negative_weight():
 @pytest.mark.parametrize("part", [DenseEncoder, DenseDecoder, ConvEncoder, ConvDecoder])
 @pytest.mark.parametrize("latent_dim", [0, -3])
 def test_latent_dimension_must_be_positive(part, latent_dim):
-    with pytest.raises(ValueError, match=f"au moins 1, reçu {latent_dim}"):
+    with pytest.raises(ValueError, match=f"au moins 1, reçu latent_dim={latent_dim}"):
         part(latent_dim=latent_dim)
 
 
@@ -533,3 +533,41 @@ def test_another_default_dtype_is_explained(make, default_float64):
     vae.float()
     with pytest.raises(ValueError, match=r"codes z en torch.float64 pour un .* en torch.float32"):
         vae.decode(torch.randn(2, vae.latent_dim))
+
+
+def test_weights_of_another_type_are_refused():
+    x, zeros = torch.rand(2, 784), torch.zeros(2, 3)
+    with pytest.raises(TypeError, match="beta attend un nombre, reçu '1' : écrivez beta=1"):
+        vae_step(dense_vae(2, (8,)), beta="1")
+    for loss in (vae_loss, vae_loss_from_logits):
+        with pytest.raises(TypeError, match="beta attend un nombre, reçu None"):
+            loss(x, x, zeros, zeros, beta=None)
+        assert loss(x, x, zeros, zeros, beta=torch.tensor(2.0))[2] == 0
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: DenseEncoder(hidden_dims=8), "hidden_dims attend une suite d'entiers, reçu 8"),
+    (lambda: DenseDecoder(hidden_dims=()), r"hidden_dims attend une suite d'entiers, reçu \(\)"),
+    (lambda: DenseEncoder(hidden_dims=("8",)), r"hidden_dims\[0\] attend un nombre entier"),
+    (lambda: ConvEncoder(channels=("a", "b")), r"channels\[0\] attend .* reçu 'a'"),
+    (lambda: DenseEncoder(input_dim="784"), "écrivez input_dim=784"),
+    (lambda: DenseDecoder(output_dim=784.0), "écrivez output_dim=784"),
+    (lambda: VAE(nn.Linear(2, 2), DenseDecoder()), "encoder : un module .* reçu Linear"),
+    (lambda: VAE(DenseEncoder(), None), "decoder : un module .* reçu NoneType"),
+])  # fmt: skip
+def test_parts_of_another_type_are_refused(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("loss", [vae_loss, vae_loss_from_logits])
+def test_losses_of_arrays_are_refused(loss):
+    x, mu = torch.rand(2, 784), torch.zeros(2, 3)
+    for arguments, name in (
+        ((x.numpy(), x, mu, mu), "sortie du décodeur"),
+        ((x, x.numpy(), mu, mu), "images"),
+        ((x, x, mu.numpy(), mu), "mu"),
+        ((x, x, mu, mu.numpy()), "logvar"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} : un tenseur est attendu, reçu ndarray"):
+            loss(*arguments)

@@ -154,7 +154,7 @@ def test_animation_of_colour_images():
 
 @pytest.mark.parametrize(("draw", "message"), [
     (lambda: plots.image_grid(gray_levels(3), titles=["a"]), "1 légendes pour 3 images"),
-    (lambda: plots.image_grid(gray_levels(3), columns=0), "au moins 1, reçu 0"),
+    (lambda: plots.image_grid(gray_levels(3), columns=0), "au moins 1, reçu columns=0"),
     (
         lambda: plots.image_grid(np.zeros((60_000, 4))),
         "2 000 images au plus dans une grille, reçu 60 000",
@@ -167,8 +167,8 @@ def test_animation_of_colour_images():
         r"\[3, 14, 14\], \[3, 7, 7\]",
     ),
     (lambda: plots.image_table({"a": gray_levels(3) - 1}), r'`rows\["a"\]` : pixels'),
-    (lambda: plots.animation([]), "au moins un état et une colonne, reçu 0 et 8"),
-    (lambda: plots.animation([gray_levels(3)], columns=0), "reçu 1 et 0"),
+    (lambda: plots.animation([]), "une animation demande au moins un état"),
+    (lambda: plots.animation([gray_levels(3)], columns=0), "columns doit valoir au moins 1"),
     (lambda: plots.animation([gray_levels(3), -gray_levels(3)]), r"`frames\[1\]` : pixels"),
     (lambda: plots.reconstructions(gray_levels(3), gray_levels(2)), "3 originaux pour 2"),
     (lambda: plots.reconstructions(gray_levels(3), -gray_levels(3)), "`reconstructed` : pixels"),
@@ -181,3 +181,19 @@ def test_animation_of_colour_images():
 def test_mistakes_are_explained(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+@pytest.mark.parametrize(("draw", "message"), [
+    (lambda: plots.image_grid(gray_levels(3), columns=2.5), "columns attend .* reçu 2.5"),
+    (lambda: plots.image_grid(gray_levels(3), columns="3"), "écrivez columns=3"),
+    (lambda: plots.animation([gray_levels(3)], columns=2.5), "columns attend un nombre entier"),
+    (lambda: plots.animation([gray_levels(3)], milliseconds="80"), "écrivez milliseconds=80"),
+])  # fmt: skip
+def test_numbers_of_another_type_are_refused(draw, message):
+    with pytest.raises(TypeError, match=message):
+        draw()
+
+
+def test_columns_of_numpy_are_a_number():
+    figure = plots.image_grid(gray_levels(4), columns=np.int64(2))
+    assert figure.alt == "Grille de 4 images en 2 lignes."

@@ -147,7 +147,7 @@ def test_codes_that_differ_are_projected(z):
     (lambda: plots.latent_scatter(Z * np.nan, LABELS), "infinis ou NaN"),
     (lambda: plots.latent_scatter(np.zeros((1, 3)), [0]), "t-SNE en demande au moins deux"),
     (lambda: plots.latent_scatter(1e20 * np.eye(4), [0] * 4), "atteignent 1e.20"),
-    (lambda: plots.latent_manifold(lambda z: z, (0, 1), (0, 1), size=1), "moins 2, reçu 1"),
+    (lambda: plots.latent_manifold(lambda z: z, (0, 1), (0, 1), size=1), "au moins 2, reçu size=1"),
     (
         lambda: plots.latent_manifold(lambda z: -torch.ones(len(z), 4), (0, 1), (0, 1)),
         r"`decode\(z\)` : pixels attendus",
@@ -156,3 +156,42 @@ def test_codes_that_differ_are_projected(z):
 def test_mistakes_are_explained(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+@pytest.mark.parametrize(("draw", "message"), [
+    (lambda: plots.latent_scatter(Z, ["a"] * len(Z)), "`labels` : des classes .* par classes="),
+    (lambda: plots.latent_scatter(Z, ["1"] * len(Z)), "`labels` : des classes entières"),
+    (lambda: plots.latent_scatter(Z, [0.5] * len(Z)), "`labels` : des classes entières"),
+    (lambda: plots.latent_scatter(Z, [np.nan] * len(Z)), "`labels` : des classes entières"),
+    (lambda: plots.latent_scatter([["a", "b"]], [0]), "`z` : un tableau de nombres .* reçu"),
+    (lambda: plots.latent_manifold(lambda z: z, (0, 1), (0, 1), size=2.5), "size attend .* 2.5"),
+    (lambda: plots.decision_boundary(len, [[0, 1], [2]], [0, 1]), "`inputs` : un tableau de"),
+    (lambda: plots.decision_boundary(len, [[0, 1]], ["oui"]), "`targets` : un tableau de nombres"),
+])  # fmt: skip
+def test_what_is_not_a_number_is_refused(draw, message):
+    with pytest.raises(TypeError, match=message):
+        draw()
+
+
+@pytest.mark.parametrize(("inputs", "targets", "predict", "message"), [
+    (np.eye(3), [0, 1, 1], len, r"\[N, 2\] .* reçu \[3, 3\] et \[3\] ; .*inputs\[:, :2\]"),
+    (np.eye(2), [0, 1, 1], len, r"reçu \[2, 2\] et \[3\]"),
+    (np.zeros((0, 2)), [], len, r"reçu \[0, 2\]"),
+    (np.eye(2), [0, 1], lambda x: x, r"une sortie par point .*, reçu \[22500, 2\] pour 22500"),
+])  # fmt: skip
+def test_a_boundary_is_drawn_in_the_plane(inputs, targets, predict, message):
+    with pytest.raises(ValueError, match=message):
+        plots.decision_boundary(predict, inputs, targets)
+
+
+def test_whole_labels_of_any_type_are_drawn_alike():
+    wanted = plots.latent_scatter(Z, LABELS).alt
+    for labels in (torch.as_tensor(LABELS), *(np.asarray(LABELS, t) for t in (float, np.uint8))):
+        assert plots.latent_scatter(Z, labels).alt == wanted
+
+
+def test_the_bounds_of_a_manifold_are_two_numbers():
+    with pytest.raises(TypeError, match="`x_range` : un tableau de nombres est attendu"):
+        plots.latent_manifold(lambda z: z, ("a", "b"), (0, 1))
+    with pytest.raises(ValueError, match=r"`y_range` : deux bornes .*\(-3, 3\), reçu 3"):
+        plots.latent_manifold(lambda z: z, (0, 1), 3)
