@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Ce qui, dans labkit, décide d'un résultat. Le reste (boucle, figures, tableaux, fichiers) compte
-# comme une bibliothèque : en récrire un message n'oblige pas à tout entraîner de nouveau.
+# Ce qui, dans labkit, décide d'un résultat. Le reste (boucle, vérifications, figures, fichiers)
+# compte comme une bibliothèque : en récrire un message n'oblige pas à tout entraîner de nouveau.
 _DECISIVE = ("labkit.models", "labkit.metrics", "labkit.perceptron")
+_CHECKS = "labkit.models.checks"
 
 
 @functools.cache
@@ -24,7 +25,7 @@ def is_ours(module: str) -> bool:
     """Reconnaît le code dont dépend un résultat : celui de l'utilisateur, les modèles du cours."""
     root = str(module).partition(".")[0]
     if root == "labkit":
-        return str(module).startswith(_DECISIVE)
+        return str(module).startswith(_DECISIVE) and module != _CHECKS
     if root == "__main__":
         return True
     file = getattr(sys.modules.get(module), "__file__", None)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from labkit.edges import check_whole
 from labkit.training.device import batch_size, first_tensor, preserved_rng, send
 from labkit.training.history import History, Totals, divergence, log_line, read_numbers
 from labkit.training.interruption import DeferredInterrupt, Interruption, describe_stop
@@ -32,7 +33,6 @@ from labkit.training.players import (
     check_gradient,
     check_reached,
     check_result,
-    check_whole,
     prefix,
 )
 from labkit.training.processes import anyone, average_buffers, average_gradients, gather
@@ -95,7 +95,7 @@ def fit(
         TypeError, ValueError: argument impossible ; le message dit lequel, et quoi écrire.
     """
     check_batches("batches", batches)
-    check_whole("epochs", epochs)
+    epochs = check_whole("epochs", epochs)
     check_whole("log_every", log_every, at_least=0)
     if after_epoch is not None and not callable(after_epoch):
         raise TypeError(

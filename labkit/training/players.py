@@ -9,12 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
+
+from labkit.edges import check_real, check_whole, received
 
 Step = Callable[..., Mapping[str, Tensor]]
 Rate = float | Callable[[float], float]
@@ -174,26 +176,12 @@ def _check_model(model: Any) -> None:
         )
 
 
-def check_whole(name: str, value: Any, at_least: int = 1) -> None:
-    """Refuse ce qui n'est pas un entier d'au moins `at_least`."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} attend un nombre entier, reçu {_short(value)} : écrivez {name}=3.")
-    if value < at_least:
-        raise ValueError(f"{name} doit valoir au moins {at_least}, reçu {name}={value}.")
-
-
-def _short(value: Any) -> str:
-    """Une valeur telle qu'on l'a écrite, ou le nom de son type si elle est longue."""
-    text = repr(value)
-    return text if len(text) <= 40 and "\n" not in text else type(value).__name__
-
-
 def _check_rate(lr: Any) -> None:
     if lr is None or callable(lr):
         return
     if isinstance(lr, bool) or not isinstance(lr, Real):
         raise TypeError(
-            f"lr attend un nombre ou une fonction de l'avancement, reçu {_short(lr)} : écrivez "
+            f"lr attend un nombre ou une fonction de l'avancement, reçu {received(lr)} : écrivez "
             "lr=1e-3."
         )
     if not lr >= 0:
@@ -214,11 +202,7 @@ def _check_optimizer(optimizer: Any) -> None:
 def _check_norm(norm: Any) -> None:
     if norm is None:
         return
-    if isinstance(norm, bool) or not isinstance(norm, Real):
-        raise TypeError(
-            f"max_grad_norm attend un nombre, reçu {_short(norm)} : écrivez max_grad_norm=1.0."
-        )
-    if not norm > 0:
+    if not check_real("max_grad_norm", norm) > 0:
         raise ValueError(
             "la norme du gradient doit être bornée par un nombre strictement positif, reçu "
             f"max_grad_norm={norm}."
