@@ -18,6 +18,13 @@ def test_fast_bf16_is_what_the_processor_says(capabilities, monkeypatch):
     assert has_fast_bf16(CPU) is any(capabilities.values())
 
 
+@pytest.mark.parametrize(("cap", "fast"), [("default", False), ("avx2", False), ("avx512", True)])
+def test_a_capped_processor_computes_as_an_old_one(cap, fast, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", cap)
+    assert has_fast_bf16(CPU) is fast
+
+
 def test_an_older_torch_that_cannot_tell_computes_in_float32(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert has_fast_bf16(CPU) is False
