@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from labkit.files import FileError
-from labkit.training import Player, checkpoints, fit
+from labkit.training import Player, checkpoints, fit, warmup_cosine
 from labkit.training.checkpoints import (
     CheckpointError,
     previous_path,
@@ -257,3 +257,87 @@ def test_a_refused_checkpoint_leaves_the_model_ready_to_use(saved):
     with pytest.raises(CheckpointError):
         train(model, 3, saved)
     assert not model.training
+
+
+# --- ce qui l'a fait ------------------------------------------------------------------------------
+
+
+def train_as(path, *, factor=1.0, seed=0, epochs=1, value=1.0, **options):
+    """Un entraînement dont chaque réglage peut changer ; renvoie le modèle et l'historique."""
+    torch.manual_seed(seed)
+    model = new_model()
+
+    def step(x):
+        return {"loss": factor * model(x).square().mean()}
+
+    torch.manual_seed(seed)
+    batches = [torch.full((8, 4), value)] * 3
+    return model, fit(step, batches, epochs, model, checkpoint=path, log_every=0, **options)
+
+
+@pytest.mark.parametrize(("edit", "words"), [
+    ({"lr": 4e-3}, "lr : 0,001 → 0,004"),
+    ({"lr": warmup_cosine(1e-3)}, "lr"),
+    ({"optimizer": torch.optim.SGD}, "optimizer : .*Adam → .*SGD"),
+    ({"max_grad_norm": 1.0}, "max_grad_norm : aucun → 1,0"),
+    ({"precision": "fp32"}, "precision : auto → fp32"),
+    ({"steps_per_epoch": 2}, "steps_per_epoch : aucun → 2"),
+    ({"seed": 1}, "seed : 0 → 1"),
+    ({"factor": 2.0}, "factor : 1,0 → 2,0"),
+    ({"value": 2.0}, "batches"),
+])  # fmt: skip
+def test_an_edited_setting_is_refused_and_named(edit, words, tmp_path):
+    train_as(tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=f"vient d'un autre entraînement.*{words}.*resume=F"):
+        train_as(tmp_path / "a.pt", **{"epochs": 2, **edit})
+
+
+def test_a_finished_checkpoint_is_not_believed_either(tmp_path):
+    train_as(tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="vient d'un autre entraînement : lr"):
+        train_as(tmp_path / "a.pt", lr=4e-3)  # ni époque à faire, ni rien à apprendre
+
+
+def test_epochs_may_be_added_unless_the_rate_depends_on_them(tmp_path):
+    train_as(tmp_path / "a.pt")
+    assert len(train_as(tmp_path / "a.pt", epochs=2)[1]["loss"]) == 2
+    rate = {"lr": warmup_cosine(1e-3)}
+    train_as(tmp_path / "b.pt", **rate)
+    with pytest.raises(CheckpointError, match="epochs : 1 → 2"):
+        train_as(tmp_path / "b.pt", epochs=2, **rate)
+
+
+def test_a_finished_checkpoint_says_so(tmp_path, capsys):
+    for _ in range(2):
+        train_as(tmp_path / "a.pt")
+    assert "entraînement déjà fini ; augmentez `epochs`" in capsys.readouterr().out
+
+
+def test_a_mixed_up_checkpoint_leaves_both_models_untouched(tmp_path):
+    def players(width):
+        models = {"a": nn.Linear(4, 1), "b": nn.Linear(4, width)}
+        return {
+            name: Player(model, lambda x, model=model: {"loss": model(x).square().mean()})
+            for name, model in models.items()
+        }
+
+    options = {"checkpoint": tmp_path / "a.pt", "log_every": 0}
+    fit(players(1), [torch.ones(2, 4)], 1, **options)
+    others = players(2)
+    before = copy.deepcopy(others["a"].model.state_dict())
+    with pytest.raises(CheckpointError, match="autre modèle"):
+        fit(others, [torch.ones(2, 4)], 2, **options)
+    for name, value in others["a"].model.state_dict().items():
+        assert torch.equal(before[name], value)
+
+
+def test_an_unwritable_checkpoint_is_found_before_the_first_step(tmp_path):
+    (tmp_path / "fichier").write_text("", encoding="utf-8")
+    calls = iter(range(9))
+
+    def step(x):
+        next(calls)
+
+    with pytest.raises(FileError, match="impossible d'écrire"):
+        fit(step, [torch.ones(2, 4)], 1, new_model(), checkpoint=tmp_path / "fichier" / "a.pt")
+    assert next(calls) == 0
