@@ -4,7 +4,22 @@ from labkit.models.autoencoder import AutoEncoder, autoencoder_loss
 from labkit.models.bounds import active_units, evaluate, importance_weighted_bound
 from labkit.models.classifier import Classifier, classifier_step
 from labkit.models.cvae import ConvCVAE
+from labkit.models.dcgan import DCDiscriminator, DCGenerator
 from labkit.models.diffusion import DDPM, cosine_betas, linear_betas
+from labkit.models.gan import (
+    LOSSES,
+    AdversarialLoss,
+    Discriminator,
+    Generator,
+    discriminator_step,
+    draw,
+    generator_step,
+    gradient_norms,
+    penalty_step,
+    r1_penalty,
+    r1_r2_penalty,
+    unit_gradient_penalty,
+)
 from labkit.models.samplers import autoguidance, class_guidance, prediction
 from labkit.models.unet import UNet, UNetBlock, time_embedding
 from labkit.models.vae import (
@@ -22,14 +37,20 @@ from labkit.models.vae import (
 
 __all__ = [
     "DDPM",
+    "LOSSES",
     "VAE",
+    "AdversarialLoss",
     "AutoEncoder",
     "Classifier",
     "ConvCVAE",
     "ConvDecoder",
     "ConvEncoder",
+    "DCDiscriminator",
+    "DCGenerator",
     "DenseDecoder",
     "DenseEncoder",
+    "Discriminator",
+    "Generator",
     "UNet",
     "UNetBlock",
     "active_units",
@@ -38,13 +59,21 @@ __all__ = [
     "class_guidance",
     "classifier_step",
     "cosine_betas",
+    "discriminator_step",
+    "draw",
     "evaluate",
     "gaussian_kl",
+    "generator_step",
+    "gradient_norms",
     "importance_weighted_bound",
     "linear_betas",
+    "penalty_step",
     "prediction",
+    "r1_penalty",
+    "r1_r2_penalty",
     "reparameterize",
     "time_embedding",
+    "unit_gradient_penalty",
     "vae_loss",
     "vae_loss_from_logits",
     "vae_step",

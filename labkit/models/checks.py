@@ -13,6 +13,10 @@ from labkit.edges import check_whole, received
 
 TO_UNIT = "x / 255 les ramène à [0, 1]"  # ce qu'il faut faire d'octets
 
+_AS_BATCHES = (
+    "l'intervalle attendu. Les lots de `images.batches(...)` y sont par défaut ; divisez des "
+    "octets par 255."
+)
 _TRUSTED = ContextVar("trusted", default=False)
 
 
@@ -39,8 +43,8 @@ def check_tensor(x: Tensor, name: str = "images") -> Tensor:
     return x
 
 
-def check_unit_interval(x: Tensor) -> Tensor:
-    """Renvoie x, si ce sont des nombres réels de [0, 1].
+def check_unit_interval(x: Tensor, reason: str = _AS_BATCHES) -> Tensor:
+    """Renvoie x, si ce sont des nombres réels de [0, 1] ; `reason` finit le message d'erreur.
 
     Raises:
         ValueError: entiers, aucune image, valeurs hors de [0, 1] ou NaN.
@@ -48,10 +52,7 @@ def check_unit_interval(x: Tensor) -> Tensor:
     check_real_images(x, TO_UNIT)
     low, high = x.aminmax()
     if not (low >= 0 and high <= 1):  # vrai aussi pour NaN
-        raise ValueError(
-            f"images hors de [0, 1] (de {low:.3g} à {high:.3g}), l'intervalle attendu. Les lots de "
-            "`images.batches(...)` y sont par défaut ; divisez des octets par 255."
-        )
+        raise ValueError(f"images hors de [0, 1] (de {low:.3g} à {high:.3g}), {reason}")
     return x
 
 

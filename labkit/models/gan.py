@@ -1,0 +1,310 @@
+"""Le GAN du lab 05 : un générateur, un discriminateur, et ce qui les oppose.
+
+I. Goodfellow et coll., « Generative adversarial nets », 2014. Les pertes sont des fonctions de
+logits, à lire contre leur formule ; les pas sont ce que `fit` donne à chacun des deux joueurs.
+La version convolutive est dans `dcgan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labkit.edges import check_whole
+from labkit.models.checks import (
+    check_codes,
+    check_dtype,
+    check_tensor,
+    check_unit_interval,
+    inputs_are_trusted,
+    trusted_inputs,
+)
+
+Critic = Callable[[Tensor], Tensor]  # images [B, …] -> logits [B, 1]
+Penalty = Callable[[Critic, Tensor, Tensor], Tensor]  # (D, vraies, tirées) -> scalaire
+
+
+class Generator(nn.Module):
+    """Générateur dense : z -> image de `img_dim` pixels dans [0, 1], par 256, 512 et 1024 neurones.
+
+    Raises:
+        TypeError, ValueError: dimension latente ou nombre de pixels qui ne sont pas des entiers
+            d'au moins 1.
+    """
+
+    num_classes = None  # seul DCGenerator sait lire une classe
+
+    def __init__(self, latent_dim: int = 100, img_dim: int = 784):
+        super().__init__()
+        latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
+        img_dim = check_whole("img_dim", img_dim)
+        self.layers = nn.Sequential(
+            nn.Linear(latent_dim, 256), nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(256, 512), nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(512, 1024), nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(1024, img_dim),
+        )  # fmt: skip
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Change z [B, latent_dim] en images [B, img_dim] dans [0, 1].
+
+        Raises:
+            ValueError: z d'une autre forme, ou d'une autre précision que les poids.
+        """
+        check_dtype(self, check_codes(z, self.latent_dim), "codes z")
+        # float : en bf16, la sigmoïde s'arrondirait à 1 dès un logit de 6,25.
+        return torch.sigmoid(self.layers(z).float())
+
+
+class Discriminator(nn.Module):
+    """Discriminateur dense : image de `img_dim` pixels -> logit de « cette image est vraie ».
+
+    Raises:
+        TypeError, ValueError: nombre de pixels qui n'est pas un entier d'au moins 1.
+    """
+
+    num_classes = None
+
+    def __init__(self, img_dim: int = 784):
+        super().__init__()
+        img_dim = self.img_dim = check_whole("img_dim", img_dim)
+        self.layers = nn.Sequential(
+            nn.Linear(img_dim, 1024), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
+            nn.Linear(1024, 512), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
+            nn.Linear(512, 256), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
+            nn.Linear(256, 1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Juge des images [B, img_dim] ou [B, 1, H, W], dans [0, 1] : logits [B, 1].
+
+        Raises:
+            ValueError: images d'un autre nombre de pixels, ou hors de [0, 1].
+        """
+        x = check_drawn(self, x).flatten(start_dim=1)  # [B, img_dim]
+        if x.shape[1] != self.img_dim:
+            raise ValueError(f"images de {self.img_dim} pixels attendues, reçu {x.shape[1]}.")
+        return self.layers(x)
+
+
+def check_drawn(discriminator: nn.Module, x: Tensor) -> Tensor:
+    """Renvoie x, si ce sont des images de l'intervalle où G dessine, [0, 1].
+
+    Raises:
+        ValueError: autres images ; à deux échelles, D les distinguerait sans en regarder une.
+    """
+    if not inputs_are_trusted():
+        check_unit_interval(
+            x,
+            "l'intervalle où dessine le générateur. D reconnaîtrait une autre échelle au premier "
+            "coup d'œil : écrivez (x + 1) / 2 pour des images de -1 à 1, x / 255 pour des octets.",
+        )
+    return check_dtype(discriminator, x)
+
+
+# --- les pertes -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """Les deux pertes d'un jeu, fonctions des logits [B, 1] de D.
+
+    Attributes:
+        discriminator: (logits des vraies, logits des tirées) -> scalaire que D minimise.
+        generator: (logits des vraies, logits des tirées) -> scalaire que G minimise.
+        is_relative: la perte de G lit aussi les logits des vraies images ; sinon elle reçoit None.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor | None, Tensor], Tensor]
+    is_relative: bool = False
+
+
+def logistic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """-log D(x) - log(1 - D(G(z))), où D = sigmoïde(logit) : 2 log 2 quand D répond 1/2 partout.
+
+    -log σ(l) = softplus(-l), et -log(1 - σ(l)) = softplus(l) : stable pour tout logit.
+    """
+    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
+
+
+def saturating_loss(real: Tensor | None, fake: Tensor) -> Tensor:
+    """log(1 - D(G(z))) : la perte de G du jeu minimax, plate là où D ne se trompe pas."""
+    return -F.softplus(fake.float()).mean()
+
+
+def non_saturating_loss(real: Tensor | None, fake: Tensor) -> Tensor:
+    """-log D(G(z)) : le même optimum, et un gradient même là où D ne se trompe pas (2014, § 3)."""
+    return F.softplus(-fake.float()).mean()
+
+
+def smoothed_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """La perte logistique dont la cible des vraies est 0,9 et non 1 (Salimans et coll., 2016)."""
+    target = torch.full_like(real, 0.9, dtype=torch.float32)
+    smoothed = F.binary_cross_entropy_with_logits(real.float(), target)
+    return smoothed + F.softplus(fake.float()).mean()
+
+
+LOSSES = {
+    "minimax": AdversarialLoss(logistic_loss, saturating_loss),
+    "non_saturating": AdversarialLoss(logistic_loss, non_saturating_loss),
+    "smoothed": AdversarialLoss(smoothed_loss, non_saturating_loss),
+    # Mao et coll., 2017 : cibles 1 et 0, sans sigmoïde.
+    "least_squares": AdversarialLoss(
+        lambda real, fake: (real.float() - 1).square().mean() + fake.float().square().mean(),
+        lambda real, fake: (fake.float() - 1).square().mean(),
+    ),
+    # Arjovsky et coll., 2017 : D, sans sigmoïde, estime une distance entre les deux lois.
+    "wasserstein": AdversarialLoss(
+        lambda real, fake: fake.float().mean() - real.float().mean(),
+        lambda real, fake: -fake.float().mean(),
+    ),
+    # Jolicoeur-Martineau, 2019 : chaque tirage est jugé contre une vraie image, par paires.
+    "relativistic": AdversarialLoss(
+        lambda real, fake: F.softplus(fake.float() - real.float()).mean(),
+        lambda real, fake: F.softplus(real.float() - fake.float()).mean(),
+        is_relative=True,
+    ),
+}
+
+
+# --- les pénalités --------------------------------------------------------------------------------
+
+
+def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
+    """Norme du gradient de D par rapport à chaque image x [B, …] : [B], elle-même dérivable."""
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = critic(x).float().sum()  # la somme : chaque image n'agit que sur son logit
+        (gradient,) = torch.autograd.grad(logits, x, create_graph=True)
+    return gradient.flatten(start_dim=1).norm(dim=1)
+
+
+def r1_penalty(critic: Critic, real: Tensor, fake: Tensor, gamma: float) -> Tensor:
+    """γ/2 · E‖∇D(x)‖² sur les vraies images (Mescheder et coll., 2018)."""
+    return gamma / 2 * gradient_norms(critic, real).square().mean()
+
+
+def r1_r2_penalty(critic: Critic, real: Tensor, fake: Tensor, gamma: float) -> Tensor:
+    """La pénalité R1, plus la même sur les images tirées (Huang et coll., 2024)."""
+    return sum(gamma / 2 * gradient_norms(critic, x).square().mean() for x in (real, fake))
+
+
+def unit_gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, weight: float) -> Tensor:
+    """λ · E(‖∇D(x̂)‖ - 1)², x̂ entre une vraie image et une tirée (Gulrajani et coll., 2017)."""
+    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    between = share * real + (1 - share) * fake
+    return weight * (gradient_norms(critic, between) - 1).square().mean()
+
+
+# --- les pas --------------------------------------------------------------------------------------
+
+
+def discriminator_step(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    loss: AdversarialLoss = LOSSES["non_saturating"],
+    penalty: Penalty | None = None,
+) -> Callable:
+    """Donne le pas de D : un lot (x, classes), de vraies images, contre autant de tirages de G.
+
+    Le pas renvoie {"loss", "real", "fake"} : la perte, puis D(x) et D(G(z)) moyens, dans [0, 1].
+    G n'y apprend rien : ses images sont calculées sans gradient.
+
+    Args:
+        generator: `Generator` ou `DCGenerator`, ou un module z -> images qui dit sa `latent_dim`.
+        discriminator: module images -> logits [B, 1].
+        loss: les pertes du jeu, comme `LOSSES["wasserstein"]`.
+        penalty: ce qui s'ajoute à la perte, fonction (D, vraies, tirées) -> scalaire.
+
+    Raises:
+        ValueError: vraies images hors de [0, 1], l'intervalle où G dessine.
+    """
+
+    def step(batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        real, fake, critic = _confront(generator, discriminator, batch)
+        with trusted_inputs():
+            real_logits, fake_logits = critic(real), critic(fake)
+            total = loss.discriminator(real_logits, fake_logits)
+            if penalty is not None:
+                total = total + penalty(critic, real, fake)
+        return {
+            "loss": total,
+            "real": real_logits.sigmoid().mean(),
+            "fake": fake_logits.sigmoid().mean(),
+        }
+
+    return step
+
+
+def penalty_step(generator: nn.Module, discriminator: nn.Module, penalty: Penalty) -> Callable:
+    """Donne le pas qui n'apprend à D que la pénalité, pour la jouer de loin en loin.
+
+    Jouée un pas sur n (`Player(…, every=n)`), elle se donne n fois plus forte (Karras et coll.,
+    2020, § 3.1). Les arguments sont ceux de `discriminator_step`.
+    """
+
+    def step(batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        real, fake, critic = _confront(generator, discriminator, batch)
+        with trusted_inputs():
+            return {"loss": penalty(critic, real, fake)}
+
+    return step
+
+
+def generator_step(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    loss: AdversarialLoss = LOSSES["non_saturating"],
+) -> Callable:
+    """Donne le pas de G : autant de tirages que d'images dans le lot, jugés par D.
+
+    Le pas renvoie {"loss", "fake"} : la perte, puis D(G(z)) moyen, dans [0, 1]. Le gradient
+    traverse D sans rien lui apprendre : `fit` ne change que le modèle du joueur.
+
+    Args:
+        generator, discriminator, loss: comme pour `discriminator_step`.
+    """
+
+    def step(batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        labels = asked_labels(generator, batch)
+        critic = _judge(discriminator, labels)
+        with trusted_inputs():
+            fake_logits = critic(draw(generator, len(batch[0]), labels))
+            real_logits = critic(batch[0]) if loss.is_relative else None
+            value = loss.generator(real_logits, fake_logits)
+        return {"loss": value, "fake": fake_logits.sigmoid().mean()}
+
+    return step
+
+
+def draw(generator: nn.Module, count: int, labels: Tensor | None = None) -> Tensor:
+    """Tire `count` images de G : z ~ N(0, I) [count, latent_dim], puis G(z), ou G(z, classes)."""
+    like = next(generator.parameters())
+    z = torch.randn(count, generator.latent_dim, device=like.device, dtype=like.dtype)
+    return generator(z) if labels is None else generator(z, labels)
+
+
+def asked_labels(generator: nn.Module, batch: Sequence[Tensor]) -> Tensor | None:
+    """Les classes à demander à G : celles du lot, s'il en lit."""
+    return None if generator.num_classes is None else batch[1]
+
+
+def _judge(discriminator: nn.Module, labels: Tensor | None) -> Critic:
+    return discriminator if labels is None else partial(discriminator, labels=labels)
+
+
+def _confront(
+    generator: nn.Module, discriminator: nn.Module, batch: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Critic]:
+    """Les vraies images d'un lot, autant de tirages, sans gradient, et D qui sait leurs classes."""
+    labels = asked_labels(generator, batch)
+    with torch.no_grad():
+        fake = draw(generator, len(batch[0]), labels)
+    real = check_drawn(discriminator, check_tensor(batch[0])).reshape(fake.shape)
+    return real, fake, _judge(discriminator, labels)
