@@ -7,6 +7,7 @@ La version convolutive est dans `dcgan`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from labkit.edges import check_whole
 from labkit.models.checks import (
     check_codes,
     check_dtype,
+    check_sizes,
     check_tensor,
     check_unit_interval,
     inputs_are_trusted,
@@ -30,25 +32,29 @@ Penalty = Callable[[Critic, Tensor, Tensor], Tensor]  # (D, vraies, tirées) -> 
 
 
 class Generator(nn.Module):
-    """Générateur dense : z -> image de `img_dim` pixels dans [0, 1], par 256, 512 et 1024 neurones.
+    """Générateur dense : z -> image de `img_dim` pixels dans [0, 1], par les couches `hidden_dims`.
 
     Raises:
-        TypeError, ValueError: dimension latente ou nombre de pixels qui ne sont pas des entiers
-            d'au moins 1.
+        TypeError, ValueError: dimension latente, nombre de pixels ou tailles de couches qui ne sont
+            pas des entiers d'au moins 1.
     """
 
     num_classes = None  # seul DCGenerator sait lire une classe
 
-    def __init__(self, latent_dim: int = 100, img_dim: int = 784):
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        img_dim: int = 784,
+        hidden_dims: Sequence[int] = (256, 512, 1024),
+    ):
         super().__init__()
         latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
         img_dim = check_whole("img_dim", img_dim)
-        self.layers = nn.Sequential(
-            nn.Linear(latent_dim, 256), nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(256, 512), nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(512, 1024), nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(1024, img_dim),
-        )  # fmt: skip
+        sizes = (latent_dim, *check_sizes("hidden_dims", hidden_dims))
+        layers = []
+        for size_in, size_out in itertools.pairwise(sizes):
+            layers += [nn.Linear(size_in, size_out), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], img_dim))
 
     def forward(self, z: Tensor) -> Tensor:
         """Change z [B, latent_dim] en images [B, img_dim] dans [0, 1].
@@ -64,21 +70,24 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Discriminateur dense : image de `img_dim` pixels -> logit de « cette image est vraie ».
 
+    Chaque couche de `hidden_dims` est suivie d'un abandon (*dropout*) de trois neurones sur dix.
+
     Raises:
-        TypeError, ValueError: nombre de pixels qui n'est pas un entier d'au moins 1.
+        TypeError, ValueError: nombre de pixels ou tailles de couches qui ne sont pas des entiers
+            d'au moins 1.
     """
 
     num_classes = None
 
-    def __init__(self, img_dim: int = 784):
+    def __init__(self, img_dim: int = 784, hidden_dims: Sequence[int] = (1024, 512, 256)):
         super().__init__()
         img_dim = self.img_dim = check_whole("img_dim", img_dim)
-        self.layers = nn.Sequential(
-            nn.Linear(img_dim, 1024), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
-            nn.Linear(1024, 512), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
-            nn.Linear(512, 256), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
-            nn.Linear(256, 1),
-        )  # fmt: skip
+        sizes = (img_dim, *check_sizes("hidden_dims", hidden_dims))
+        layers = []
+        for size_in, size_out in itertools.pairwise(sizes):
+            layers += [nn.Linear(size_in, size_out), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.Dropout(0.3)]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Juge des images [B, img_dim] ou [B, 1, H, W], dans [0, 1] : logits [B, 1].
