@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -126,28 +125,28 @@ class AdversarialLoss:
 
 
 def logistic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))), où D = sigmoïde(logit) : 2 log 2 quand D répond 1/2 partout.
-
-    -log σ(l) = softplus(-l), et -log(1 - σ(l)) = softplus(l) : stable pour tout logit.
-    """
-    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
+    """-log D(x) - log(1 - D(G(z))), où D = sigmoïde(logit) : 2 log 2 quand D répond 1/2 partout."""
+    return _cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)
 
 
 def saturating_loss(real: Tensor | None, fake: Tensor) -> Tensor:
     """log(1 - D(G(z))) : la perte de G du jeu minimax, plate là où D ne se trompe pas."""
-    return -F.softplus(fake.float()).mean()
+    return -_cross_entropy(fake, 0.0)
 
 
 def non_saturating_loss(real: Tensor | None, fake: Tensor) -> Tensor:
     """-log D(G(z)) : le même optimum, et un gradient même là où D ne se trompe pas (2014, § 3)."""
-    return F.softplus(-fake.float()).mean()
+    return _cross_entropy(fake, 1.0)
 
 
 def smoothed_loss(real: Tensor, fake: Tensor) -> Tensor:
     """La perte logistique dont la cible des vraies est 0,9 et non 1 (Salimans et coll., 2016)."""
-    target = torch.full_like(real, 0.9, dtype=torch.float32)
-    smoothed = F.binary_cross_entropy_with_logits(real.float(), target)
-    return smoothed + F.softplus(fake.float()).mean()
+    return _cross_entropy(real, 0.9) + _cross_entropy(fake, 0.0)
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    """Entropie croisée moyenne des réponses de D et d'une même cible, stable pour tout logit."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 LOSSES = {
@@ -156,18 +155,18 @@ LOSSES = {
     "smoothed": AdversarialLoss(smoothed_loss, non_saturating_loss),
     # Mao et coll., 2017 : cibles 1 et 0, sans sigmoïde.
     "least_squares": AdversarialLoss(
-        lambda real, fake: (real.float() - 1).square().mean() + fake.float().square().mean(),
-        lambda real, fake: (fake.float() - 1).square().mean(),
+        lambda real, fake: (real - 1).square().mean() + fake.square().mean(),
+        lambda real, fake: (fake - 1).square().mean(),
     ),
     # Arjovsky et coll., 2017 : D, sans sigmoïde, estime une distance entre les deux lois.
     "wasserstein": AdversarialLoss(
-        lambda real, fake: fake.float().mean() - real.float().mean(),
-        lambda real, fake: -fake.float().mean(),
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda real, fake: -fake.mean(),
     ),
     # Jolicoeur-Martineau, 2019 : chaque tirage est jugé contre une vraie image, par paires.
     "relativistic": AdversarialLoss(
-        lambda real, fake: F.softplus(fake.float() - real.float()).mean(),
-        lambda real, fake: F.softplus(real.float() - fake.float()).mean(),
+        lambda real, fake: F.softplus(fake - real).mean(),
+        lambda real, fake: F.softplus(real - fake).mean(),
         is_relative=True,
     ),
 }
@@ -180,8 +179,8 @@ def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
     """Norme du gradient de D par rapport à chaque image x [B, …] : [B], elle-même dérivable."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
-        logits = critic(x).float().sum()  # la somme : chaque image n'agit que sur son logit
-        (gradient,) = torch.autograd.grad(logits, x, create_graph=True)
+        # La somme : sans normalisation par lot, une image n'agit sur aucun logit que le sien.
+        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return gradient.flatten(start_dim=1).norm(dim=1)
 
 
@@ -192,12 +191,13 @@ def r1_penalty(critic: Critic, real: Tensor, fake: Tensor, gamma: float) -> Tens
 
 def r1_r2_penalty(critic: Critic, real: Tensor, fake: Tensor, gamma: float) -> Tensor:
     """La pénalité R1, plus la même sur les images tirées (Huang et coll., 2024)."""
-    return sum(gamma / 2 * gradient_norms(critic, x).square().mean() for x in (real, fake))
+    return r1_penalty(critic, real, fake, gamma) + r1_penalty(critic, fake, real, gamma)
 
 
 def unit_gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, weight: float) -> Tensor:
     """λ · E(‖∇D(x̂)‖ - 1)², x̂ entre une vraie image et une tirée (Gulrajani et coll., 2017)."""
-    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    one_each = len(real), *[1] * (real.dim() - 1)  # [B, 1, …] : la même part pour tous les pixels
+    share = torch.rand(one_each, device=real.device, dtype=real.dtype)
     between = share * real + (1 - share) * fake
     return weight * (gradient_norms(critic, between) - 1).square().mean()
 
@@ -235,8 +235,8 @@ def discriminator_step(
                 total = total + penalty(critic, real, fake)
         return {
             "loss": total,
-            "real": real_logits.sigmoid().mean(),
-            "fake": fake_logits.sigmoid().mean(),
+            "real": _mean_answer(real_logits),
+            "fake": _mean_answer(fake_logits),
         }
 
     return step
@@ -278,7 +278,7 @@ def generator_step(
             fake_logits = critic(draw(generator, len(batch[0]), labels))
             real_logits = critic(batch[0]) if loss.is_relative else None
             value = loss.generator(real_logits, fake_logits)
-        return {"loss": value, "fake": fake_logits.sigmoid().mean()}
+        return {"loss": value, "fake": _mean_answer(fake_logits)}
 
     return step
 
@@ -296,7 +296,13 @@ def asked_labels(generator: nn.Module, batch: Sequence[Tensor]) -> Tensor | None
 
 
 def _judge(discriminator: nn.Module, labels: Tensor | None) -> Critic:
-    return discriminator if labels is None else partial(discriminator, labels=labels)
+    """D, à qui les classes sont données s'il y en a ; ses logits en float32, même sous autocast."""
+    given = () if labels is None else (labels,)
+    return lambda x: discriminator(x, *given).float()
+
+
+def _mean_answer(logits: Tensor) -> Tensor:
+    return logits.detach().sigmoid().mean()
 
 
 def _confront(
