@@ -162,17 +162,19 @@ class SpectralNorm(nn.Module):
 
     def __init__(self, weight: Tensor):
         super().__init__()
-        self.register_buffer("u", F.normalize(torch.randn(len(weight)), dim=0))
+        matrix = weight.detach().flatten(start_dim=1)  # [C, …]
+        for name, size in zip("uv", matrix.shape, strict=True):
+            self.register_buffer(name, F.normalize(torch.randn(size), dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Renvoie W / σ(W), de la même forme."""
-        matrix = weight.flatten(start_dim=1)  # [C, …]
-        with torch.no_grad():
-            v = F.normalize(matrix.T @ self.u, dim=0)
-            u = F.normalize(matrix @ v, dim=0)
-            if self.training:
-                self.u.copy_(u)
-        return weight / (u @ (matrix @ v))
+        """Renvoie W / σ(W), de la même forme, où σ = uᵀ W v."""
+        matrix = weight.flatten(start_dim=1)
+        if self.training:
+            with torch.no_grad():
+                self.v.copy_(F.normalize(matrix.T @ self.u, dim=0))
+                self.u.copy_(F.normalize(matrix @ self.v, dim=0))
+        # Une copie : l'appel suivant changera u et v avant que celui-ci soit dérivé.
+        return weight / (self.u.clone() @ (matrix @ self.v.clone()))
 
 
 def _bounded(layer: nn.Module) -> nn.Module:
@@ -181,6 +183,7 @@ def _bounded(layer: nn.Module) -> nn.Module:
 
 
 def _normed(norm: str, channels: int) -> list[nn.Module]:
+    """La normalisation par lot à glisser parmi des couches, ou aucune."""
     return [nn.BatchNorm2d(channels)] if norm == "batch" else []
 
 
@@ -199,7 +202,7 @@ def _one_hot(num_classes: int | None, labels: Labels | None, like: Tensor) -> Te
 
 
 def _check_batch(model: nn.Module, count: int) -> None:
-    """Une image seule, normalisée par sa propre moyenne, ne dit plus rien de son intensité."""
+    """Une image seule, normalisée par sa propre moyenne, perd son intensité."""
     if model.training and model.norm == "batch" and count < 2:
         raise ValueError(
             "une normalisation par lot demande au moins deux images en mode entraînement, reçu un "
