@@ -149,6 +149,7 @@ class DCDiscriminator(nn.Module):
 
 
 def _normed(norm: str, channels: int) -> list[nn.Module]:
+    """La normalisation par lot à glisser parmi des couches, ou aucune."""
     return [nn.BatchNorm2d(channels)] if norm == "batch" else []
 
 
@@ -167,7 +168,7 @@ def _one_hot(num_classes: int | None, labels: Labels | None, like: Tensor) -> Te
 
 
 def _check_batch(model: nn.Module, count: int) -> None:
-    """Une image seule, normalisée par sa propre moyenne, ne dit plus rien de son intensité."""
+    """Une image seule, normalisée par sa propre moyenne, perd son intensité."""
     if model.training and model.norm == "batch" and count < 2:
         raise ValueError(
             "une normalisation par lot demande au moins deux images en mode entraînement, reçu un "

@@ -14,11 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.edges import check_whole
+from labkit.edges import check_whole, received
 from labkit.models.checks import (
     check_codes,
     check_dtype,
-    check_tensor,
     check_unit_interval,
     inputs_are_trusted,
     trusted_inputs,
@@ -35,8 +34,6 @@ class Generator(nn.Module):
         TypeError, ValueError: dimension latente ou nombre de pixels qui ne sont pas des entiers
             d'au moins 1.
     """
-
-    num_classes = None  # seul DCGenerator sait lire une classe
 
     def __init__(self, latent_dim: int = 100, img_dim: int = 784):
         super().__init__()
@@ -67,8 +64,6 @@ class Discriminator(nn.Module):
         TypeError, ValueError: nombre de pixels qui n'est pas un entier d'au moins 1.
     """
 
-    num_classes = None
-
     def __init__(self, img_dim: int = 784):
         super().__init__()
         img_dim = self.img_dim = check_whole("img_dim", img_dim)
@@ -85,10 +80,12 @@ class Discriminator(nn.Module):
         Raises:
             ValueError: images d'un autre nombre de pixels, ou hors de [0, 1].
         """
-        x = check_drawn(self, x).flatten(start_dim=1)  # [B, img_dim]
-        if x.shape[1] != self.img_dim:
-            raise ValueError(f"images de {self.img_dim} pixels attendues, reçu {x.shape[1]}.")
-        return self.layers(x)
+        if check_drawn(self, x).dim() < 2 or x.shape[1:].numel() != self.img_dim:
+            raise ValueError(
+                f"images de {self.img_dim} pixels attendues, un lot [B, {self.img_dim}] ou "
+                f"[B, 1, H, W], reçu {list(x.shape)}."
+            )
+        return self.layers(x.flatten(start_dim=1))
 
 
 def check_drawn(discriminator: nn.Module, x: Tensor) -> Tensor:
@@ -217,14 +214,19 @@ def discriminator_step(
     G n'y apprend rien : ses images sont calculées sans gradient.
 
     Args:
-        generator: `Generator` ou `DCGenerator`, ou un module z -> images qui dit sa `latent_dim`.
+        generator: `Generator`, `DCGenerator`, ou un module z -> images qui a une `latent_dim` ;
+            s'il a aussi `num_classes`, les deux réseaux reçoivent les classes du lot.
         discriminator: module images -> logits [B, 1].
         loss: les pertes du jeu, comme `LOSSES["wasserstein"]`.
-        penalty: ce qui s'ajoute à la perte, fonction (D, vraies, tirées) -> scalaire.
+        penalty: ce qui s'ajoute à la perte, fonction (D, vraies, tirées) -> scalaire, comme
+            `partial(r1_penalty, gamma=1.0)`.
 
     Raises:
-        ValueError: vraies images hors de [0, 1], l'intervalle où G dessine.
+        TypeError: perte donnée par son nom ; au pas, lot qui n'est pas (images, classes).
+        ValueError: au pas, images hors de [0, 1], l'intervalle où G dessine, ou d'un autre nombre
+            de pixels.
     """
+    _check_loss(loss)
 
     def step(batch: Sequence[Tensor]) -> dict[str, Tensor]:
         real, fake, critic = _confront(generator, discriminator, batch)
@@ -269,14 +271,19 @@ def generator_step(
 
     Args:
         generator, discriminator, loss: comme pour `discriminator_step`.
+
+    Raises:
+        TypeError: perte donnée par son nom ; au pas, lot qui n'est pas (images, classes).
     """
+    _check_loss(loss)
 
     def step(batch: Sequence[Tensor]) -> dict[str, Tensor]:
-        labels = asked_labels(generator, batch)
+        real, labels = _images(batch), asked_labels(generator, batch)
         critic = _judge(discriminator, labels)
+        fake = draw(generator, len(real), labels)
         with trusted_inputs():
-            fake_logits = critic(draw(generator, len(batch[0]), labels))
-            real_logits = critic(batch[0]) if loss.is_relative else None
+            fake_logits = critic(fake)
+            real_logits = critic(real) if loss.is_relative else None
             value = loss.generator(real_logits, fake_logits)
         return {"loss": value, "fake": _mean_answer(fake_logits)}
 
@@ -284,7 +291,16 @@ def generator_step(
 
 
 def draw(generator: nn.Module, count: int, labels: Tensor | None = None) -> Tensor:
-    """Tire `count` images de G : z ~ N(0, I) [count, latent_dim], puis G(z), ou G(z, classes)."""
+    """Tire `count` images de G : z ~ N(0, I) [count, latent_dim], puis G(z), ou G(z, classes).
+
+    Raises:
+        TypeError: G n'a pas d'attribut `latent_dim`.
+    """
+    if not hasattr(generator, "latent_dim"):
+        raise TypeError(
+            f"{type(generator).__name__} n'a pas de latent_dim, la dimension de z à tirer : "
+            "écrivez-la parmi ses attributs, self.latent_dim = 100."
+        )
     like = next(generator.parameters())
     z = torch.randn(count, generator.latent_dim, device=like.device, dtype=like.dtype)
     return generator(z) if labels is None else generator(z, labels)
@@ -292,7 +308,7 @@ def draw(generator: nn.Module, count: int, labels: Tensor | None = None) -> Tens
 
 def asked_labels(generator: nn.Module, batch: Sequence[Tensor]) -> Tensor | None:
     """Les classes à demander à G : celles du lot, s'il en lit."""
-    return None if generator.num_classes is None else batch[1]
+    return None if getattr(generator, "num_classes", None) is None else batch[1]
 
 
 def _judge(discriminator: nn.Module, labels: Tensor | None) -> Critic:
@@ -308,9 +324,31 @@ def _mean_answer(logits: Tensor) -> Tensor:
 def _confront(
     generator: nn.Module, discriminator: nn.Module, batch: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor, Critic]:
-    """Les vraies images d'un lot, autant de tirages, sans gradient, et D qui sait leurs classes."""
-    labels = asked_labels(generator, batch)
+    """Les vraies images d'un lot, autant de tirages, sans gradient, et D avec leurs classes."""
+    real, labels = check_drawn(discriminator, _images(batch)), asked_labels(generator, batch)
     with torch.no_grad():
-        fake = draw(generator, len(batch[0]), labels)
-    real = check_drawn(discriminator, check_tensor(batch[0])).reshape(fake.shape)
-    return real, fake, _judge(discriminator, labels)
+        fake = draw(generator, len(real), labels)
+    if real.shape[1:].numel() != fake.shape[1:].numel():
+        raise ValueError(
+            f"vraies images {list(real.shape[1:])} et images de G {list(fake.shape[1:])} : il leur "
+            "faut autant de pixels. Créez G et D pour la taille de ces images."
+        )
+    return real.reshape(fake.shape), fake, _judge(discriminator, labels)
+
+
+def _images(batch: Sequence[Tensor]) -> Tensor:
+    """Les images d'un lot (images, classes) ; d'un tenseur, batch[0] en serait une seule."""
+    if isinstance(batch, Tensor):
+        raise TypeError(
+            f"lot : (images, classes) attendus, reçu un tenseur {list(batch.shape)} : donnez "
+            "images.batches(128), ou des couples (images, classes)."
+        )
+    return batch[0]
+
+
+def _check_loss(loss: AdversarialLoss) -> None:
+    if not isinstance(loss, AdversarialLoss):
+        raise TypeError(
+            f"loss attend une AdversarialLoss, reçu {received(loss)} : écrivez "
+            f"LOSSES[nom], où nom est l'un de {', '.join(LOSSES)}."
+        )
