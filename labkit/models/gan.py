@@ -122,7 +122,7 @@ class AdversarialLoss:
 
 
 def logistic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))), où D = sigmoïde(logit) : 2 log 2 quand D répond 1/2 partout."""
+    """-log D(x) - log(1 - D(G(z))), où D = σ(logit) : 2 log 2 quand D répond 1/2 partout."""
     return _cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)
 
 
@@ -173,7 +173,7 @@ LOSSES = {
 
 
 def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
-    """Norme du gradient de D par rapport à chaque image x [B, …] : [B], elle-même dérivable."""
+    """‖∇a(x)‖, a le logit de D : une norme par image de x [B, …], [B], elle-même dérivable."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
         # La somme : sans normalisation par lot, une image n'agit sur aucun logit que le sien.
@@ -182,7 +182,7 @@ def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
 
 
 def r1_penalty(critic: Critic, real: Tensor, fake: Tensor, gamma: float) -> Tensor:
-    """γ/2 · E‖∇D(x)‖² sur les vraies images (Mescheder et coll., 2018)."""
+    """γ/2 · E‖∇a(x)‖² sur les vraies images (Mescheder et coll., 2018)."""
     return gamma / 2 * gradient_norms(critic, real).square().mean()
 
 
@@ -192,7 +192,7 @@ def r1_r2_penalty(critic: Critic, real: Tensor, fake: Tensor, gamma: float) -> T
 
 
 def unit_gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, weight: float) -> Tensor:
-    """λ · E(‖∇D(x̂)‖ - 1)², x̂ entre une vraie image et une tirée (Gulrajani et coll., 2017)."""
+    """λ · E(‖∇a(x̂)‖ - 1)², x̂ entre une vraie image et une tirée (Gulrajani et coll., 2017)."""
     one_each = len(real), *[1] * (real.dim() - 1)  # [B, 1, …] : la même part pour tous les pixels
     share = torch.rand(one_each, device=real.device, dtype=real.dtype)
     between = share * real + (1 - share) * fake
