@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-import labkit
 from labkit.models import (
     LOSSES,
     DCDiscriminator,
@@ -623,9 +622,3 @@ def test_sizes_must_be_positive(build, message):
 def test_sizes_must_be_whole(build):
     with pytest.raises(TypeError, match="attend un nombre entier"):
         build()
-
-
-def test_a_player_without_a_model():
-    networks = dense_networks()
-    with pytest.raises(TypeError, match=r"reçu NoneType.*'generator'.*Player\(model, step\)"):
-        labkit.fit({"generator": Player(None, generator_step(*networks))}, images(8).batches(8), 1)
