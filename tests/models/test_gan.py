@@ -340,7 +340,7 @@ def test_generator_step_leaves_the_discriminator_as_it_was():
 def test_steps_report_the_loss_and_the_mean_answers():
     generator, discriminator = dense_networks()
     discriminator.eval()
-    nn.init.normal_(discriminator.layers[-1].weight)  # des réponses qui diffèrent d'une image à l'autre
+    nn.init.normal_(discriminator.layers[-1].weight)  # des réponses variées
     batch = next(iter(images().batches(8)))
     torch.manual_seed(1)
     result = discriminator_step(generator, discriminator)(batch)
