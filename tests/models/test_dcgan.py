@@ -145,6 +145,13 @@ def test_bordering_pixels_of_the_uneven_upsampling():
     assert row.tolist() == [1, 2] * 13 + [1, 1]
 
 
+def test_nearest_doubles_each_pixel_before_its_convolution():
+    double, convolution = DCGenerator(width=1, upsampling="nearest").layers[-1]
+    x = torch.rand(2, 1, 14, 14)
+    assert torch.equal(double(x), x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
+    assert convolution(double(x)).shape == (2, 1, 28, 28)
+
+
 # --- les classes ----------------------------------------------------------------------------------
 
 
