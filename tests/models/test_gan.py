@@ -581,10 +581,9 @@ def test_bytes_are_refused():
     (torch.zeros(3, 100, dtype=torch.float64), "codes z en torch.float64 pour un modèle en"),
     ([0.0] * 100, "codes z : un tenseur est attendu, reçu list"),
 ])  # fmt: skip
-@pytest.mark.parametrize("generator", [Generator(), DCGenerator(width=2)], ids=["mlp", "dc"])
-def test_noise_that_does_not_fit(generator, z, message):
+def test_noise_that_does_not_fit(z, message):
     with pytest.raises(ValueError, match=message):
-        generator(z)
+        Generator()(z)
 
 
 @pytest.mark.parametrize(("x", "message"), [
