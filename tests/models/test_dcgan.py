@@ -58,6 +58,12 @@ def test_images_of_28_by_28_in_the_unit_interval(norm, upsampling):
     assert drawn.max() <= 1
 
 
+def test_images_drawn_in_bf16_are_float32():
+    """Une sigmoïde en bf16 s'arrondirait à 1 dès un logit de 6,25."""
+    with torch.autocast("cpu", torch.bfloat16):
+        assert DCGenerator(width=4)(torch.randn(2, 100)).dtype == torch.float32
+
+
 def test_logits_and_features():
     model, x = DCDiscriminator(4).eval(), torch.rand(5, 1, 28, 28)
     assert model(x).shape == (5, 1)
