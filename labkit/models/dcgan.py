@@ -22,20 +22,22 @@ from labkit.models.layers import ConvTranspose2d
 Labels = Tensor | Sequence[int]
 
 
-def _transposed(channels_in: int, channels_out: int) -> nn.Module:
+def _transposed(channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     """Noyau 4, pas 2 : chaque pixel produit reçoit autant de pixels d'entrée que son voisin."""
-    return ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1)
+    return ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias)
 
 
-def _uneven(channels_in: int, channels_out: int) -> nn.Module:
+def _uneven(channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     """Noyau 3, pas 2 : un pixel sur deux en reçoit le double, d'où un damier."""
-    return ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1)
+    return ConvTranspose2d(
+        channels_in, channels_out, 3, stride=2, padding=1, output_padding=1, bias=bias
+    )
 
 
-def _nearest(channels_in: int, channels_out: int) -> nn.Module:
+def _nearest(channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     """Doubler chaque pixel, puis convoluer (Odena et coll., 2016)."""
     return nn.Sequential(
-        nn.Upsample(scale_factor=2), nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        nn.Upsample(scale_factor=2), nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias)
     )
 
 
@@ -72,11 +74,12 @@ class DCGenerator(nn.Module):
         self.num_classes = _check_classes(num_classes)
         self.norm = _check_name("norm", norm, ("batch", "none"))
         up = _UPSAMPLINGS[_check_name("upsampling", upsampling, tuple(_UPSAMPLINGS))]
+        bias = norm == "none"  # BatchNorm retranche la moyenne, donc tout biais
         self.layers = nn.Sequential(
-            nn.Linear(latent_dim + (num_classes or 0), 2 * width * 49),
+            nn.Linear(latent_dim + (num_classes or 0), 2 * width * 49, bias=bias),
             nn.Unflatten(1, (2 * width, 7, 7)), *_normed(norm, 2 * width), nn.ReLU(),
-            up(2 * width, width), *_normed(norm, width), nn.ReLU(),  # 7 -> 14
-            up(width, width // 2), *_normed(norm, width // 2), nn.ReLU(),  # 14 -> 28
+            up(2 * width, width, bias), *_normed(norm, width), nn.ReLU(),  # 7 -> 14
+            up(width, width // 2, bias), *_normed(norm, width // 2), nn.ReLU(),  # 14 -> 28
             nn.Conv2d(width // 2, 1, 3, padding=1),
         )  # fmt: skip
 
@@ -119,7 +122,7 @@ class DCDiscriminator(nn.Module):
         self.body = nn.Sequential(
             bounded(nn.Conv2d(1 + (num_classes or 0), width, 4, stride=2, padding=1)),  # 28 -> 14
             nn.LeakyReLU(0.2),
-            bounded(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),  # 14 -> 7
+            bounded(nn.Conv2d(width, 2 * width, 4, 2, padding=1, bias=norm != "batch")),  # 14 -> 7
             *_normed(norm, 2 * width), nn.LeakyReLU(0.2),
             nn.Flatten(),
         )  # fmt: skip
