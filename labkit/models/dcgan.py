@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import register_parametrization
+from torch.nn.utils.parametrizations import spectral_norm
 
 from labkit._names import did_you_mean
 from labkit.edges import check_whole
@@ -118,7 +118,7 @@ class DCDiscriminator(nn.Module):
         width = check_whole("width", width)
         self.num_classes = _check_classes(num_classes)
         self.norm = _check_name("norm", norm, _NORMS)
-        bounded = _bounded if norm == "spectral" else nn.Identity()
+        bounded = spectral_norm if norm == "spectral" else nn.Identity()
         self.body = nn.Sequential(
             bounded(nn.Conv2d(1 + (num_classes or 0), width, 4, stride=2, padding=1)),  # 28 -> 14
             nn.LeakyReLU(0.2),
@@ -150,39 +150,6 @@ class DCDiscriminator(nn.Module):
                 trop ou hors de l'intervalle, lot d'une seule image à normaliser.
         """
         return self.to_logit(self.features(x, labels))
-
-
-class SpectralNorm(nn.Module):
-    """Divise des poids W par leur plus grande valeur singulière, σ(W) = max ‖Wv‖ / ‖v‖.
-
-    σ est suivie par la méthode de la puissance, une itération par pas (Miyato et coll., 2018,
-    algorithme 1). Comme `torch.nn.utils.parametrizations.spectral_norm`, sans les écritures sur
-    place qui empêchent d'en empiler plusieurs dans un `Ensemble`.
-
-    Args:
-        weight: poids à borner [C, …], lus comme une matrice de C lignes.
-    """
-
-    def __init__(self, weight: Tensor):
-        super().__init__()
-        matrix = weight.detach().flatten(start_dim=1)  # [C, …]
-        for name, size in zip("uv", matrix.shape, strict=True):
-            self.register_buffer(name, F.normalize(torch.randn(size), dim=0))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Renvoie W / σ(W), de la même forme, où σ = uᵀ W v."""
-        matrix = weight.flatten(start_dim=1)
-        if self.training:
-            with torch.no_grad():
-                self.v.copy_(F.normalize(matrix.T @ self.u, dim=0))
-                self.u.copy_(F.normalize(matrix @ self.v, dim=0))
-        # Une copie : l'appel suivant changera u et v avant que celui-ci soit dérivé.
-        return weight / (self.u.clone() @ (matrix @ self.v.clone()))
-
-
-def _bounded(layer: nn.Module) -> nn.Module:
-    register_parametrization(layer, "weight", SpectralNorm(layer.weight))
-    return layer
 
 
 def _normed(norm: str, channels: int) -> list[nn.Module]:
