@@ -313,7 +313,7 @@ def test_penalties_teach_the_critic(build, shape, penalty):
 
 
 def dense_networks() -> tuple[nn.Module, nn.Module]:
-    return Generator(), Discriminator()
+    return Generator(hidden_dims=(64, 48)), Discriminator(hidden_dims=(64, 48))
 
 
 def convolutional_networks(**options) -> tuple[nn.Module, nn.Module]:
@@ -424,9 +424,8 @@ def loop_of_the_worksheet(networks, batches, epochs, penalty=None, g_every=1):
 @pytest.mark.parametrize("build", [dense_networks, convolutional_networks])
 def test_fit_is_the_loop_of_the_worksheet_to_the_bit(build, options):
     batches = images(88).batches(8, shuffle=True)  # onze pas par époque
-    trained, start = build(), []
-    by_hand = copy.deepcopy(trained)
-    start = copy.deepcopy(trained)
+    trained = build()
+    by_hand, start = copy.deepcopy(trained), copy.deepcopy(trained)
     torch.manual_seed(1)
     quiet_fit(players(trained, **options), batches, 2)
     torch.manual_seed(1)
