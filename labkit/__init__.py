@@ -39,8 +39,8 @@ _PUBLIC = {
     "spread": "spreads",
 }
 _MODULES = (
-    "data", "exercises", "metrics", "models", "perceptron", "plots", "references", "spreads",
-    "studies", "tables", "training",
+    "data", "exercises", "metrics", "models", "perceptron", "plane", "plots", "points",
+    "references", "spreads", "studies", "tables", "training",
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]

@@ -20,6 +20,7 @@ from labkit.models.gan import (
     r1_r2_penalty,
     unit_gradient_penalty,
 )
+from labkit.models.plane import PlaneDiscriminator, PlaneGenerator, SideBySide
 from labkit.models.samplers import autoguidance, class_guidance, prediction
 from labkit.models.unet import UNet, UNetBlock, time_embedding
 from labkit.models.vae import (
@@ -51,6 +52,9 @@ __all__ = [
     "DenseEncoder",
     "Discriminator",
     "Generator",
+    "PlaneDiscriminator",
+    "PlaneGenerator",
+    "SideBySide",
     "UNet",
     "UNetBlock",
     "active_units",
