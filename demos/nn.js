@@ -273,9 +273,10 @@ function installNN(root) {
   function sgd(net, rate) {
     const pairs = tensors(net);
     return {
+      rate,
       step() {
         for (const [value, gradient] of pairs) {
-          for (let k = 0; k < value.length; k++) value[k] -= rate * gradient[k];
+          for (let k = 0; k < value.length; k++) value[k] -= this.rate * gradient[k];
         }
       },
     };
@@ -290,9 +291,10 @@ function installNN(root) {
     }));
     let steps = 0;
     return {
+      rate,
       step() {
         steps += 1;
-        const size = rate / (1 - beta1 ** steps);
+        const size = this.rate / (1 - beta1 ** steps);
         const scale = Math.sqrt(1 - beta2 ** steps);
         for (const { value, gradient, m, v } of states) {
           for (let k = 0; k < value.length; k++) {

@@ -199,7 +199,7 @@ function installGame(root) {
   root.game = {
     SIDE, BLUR, DEFAULTS, DRAWINGS,
     centresOf, sampleLaw, lawShares, cellShares, klDivergence, jsDivergence, fillNoise,
-    createGame, stepDiscriminator, stepGenerator, step, measure,
+    cumulative, createGame, stepDiscriminator, stepGenerator, step, measure,
   };
 }
 
