@@ -2,13 +2,13 @@
 
 import sys
 
-from benchmarks import diffusion, imports, labs, loop, mnist
+from benchmarks import diffusion, gan, imports, labs, loop, mnist
 
 
 def main() -> int:
     print(f"{'mesure':<58} {'obtenu':>10} {'borne':>16}")
     held = True
-    for family in (imports, loop, labs, mnist, diffusion):
+    for family in (imports, loop, labs, mnist, gan, diffusion):
         for measure in family.measures():
             print(measure.line(), flush=True)
             held &= measure.held

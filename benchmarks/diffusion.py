@@ -9,11 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import labkit
-from benchmarks.measure import Measure, Skipped, alternate, median_ratio
+from benchmarks.measure import (
+    Measure,
+    Skipped,
+    alternate,
+    bounded_where_bf16_is_fast,
+    median_ratio,
+)
 from benchmarks.usual import BATCH_SIZE, usual_loader
 from labkit.data import DataError, ImageSet
 from labkit.models import DDPM, UNet
-from labkit.precision import has_fast_bf16
 
 IMAGES = 2_560  # vingt lots : une époque entière de la boucle du rapport dure sept minutes
 SAMPLES = 16
@@ -35,7 +40,7 @@ def _training_speed(images: ImageSet) -> Measure:
     batches = images.batches(BATCH_SIZE, shuffle=True, value_range=(-1.0, 1.0))
     seconds = alternate({"report": _report_epoch, "labkit": lambda: _fit(batches)}, repeats=3)
     ratio = median_ratio(seconds["report"], seconds["labkit"])
-    return _bounded("DDPM, boucle du rapport / labkit", ratio, at_least=2.5)
+    return bounded_where_bf16_is_fast("DDPM, boucle du rapport / labkit", ratio, at_least=2.5)
 
 
 def _sampling_speed() -> Measure:
@@ -50,14 +55,9 @@ def _sampling_speed() -> Measure:
         repeats=2,
     )
     ratio = median_ratio(seconds["report"], seconds["labkit"])
-    return _bounded(f"{TIMESTEPS} pas du rapport / DDIM-{DDIM_STEPS}", ratio, at_least=30)
-
-
-def _bounded(name: str, ratio: float, at_least: float) -> Measure:
-    """Le cours n'annonce ces rapports que là où bf16 est rapide ; ailleurs ils sont donnés."""
-    if has_fast_bf16(labkit.pick_device()):
-        return Measure(name, ratio, at_least=at_least)
-    return Measure(f"{name} (sans borne : bf16 lent ici)", ratio)
+    return bounded_where_bf16_is_fast(
+        f"{TIMESTEPS} pas du rapport / DDIM-{DDIM_STEPS}", ratio, at_least=30
+    )
 
 
 def _fit(batches) -> None:

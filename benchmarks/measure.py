@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from labkit.precision import has_fast_bf16
+from labkit.training import pick_device
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -81,3 +84,10 @@ def alternate(
 def median_ratio(numerators: list[float], denominators: list[float]) -> float:
     """Médiane des rapports de durées mesurées au même tour."""
     return statistics.median(n / d for n, d in zip(numerators, denominators, strict=True))
+
+
+def bounded_where_bf16_is_fast(name: str, ratio: float, at_least: float) -> Measure:
+    """Un rapport que le cours n'annonce que là où bf16 est rapide ; ailleurs, sans borne."""
+    if has_fast_bf16(pick_device()):
+        return Measure(name, ratio, at_least=at_least)
+    return Measure(f"{name} (sans borne : bf16 lent ici)", ratio)

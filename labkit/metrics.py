@@ -8,6 +8,8 @@ font en mode évaluation, par blocs.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -71,6 +73,28 @@ def recognition(classifier: nn.Module, images: Tensor, threshold: float = 0.9) -
         "classes": int((counts > 0).sum()),
         "counts": counts.tolist(),
     }
+
+
+def class_entropy(classifier: nn.Module, images: Tensor) -> float:
+    """Mesure si des images tirées se répartissent entre les classes : H(p) / log(classes).
+
+    p est la part des images que le classifieur range dans chaque classe, sûr de lui ou non.
+
+    Args:
+        classifier: module images -> logits [B, classes].
+        images: images tirées, dans [0, 1].
+
+    Returns:
+        1 si toutes les classes sont aussi fréquentes, 0 si une seule est produite.
+
+    Raises:
+        TypeError: classifieur qui n'est pas un module.
+        ValueError: aucune image, images hors de [0, 1].
+    """
+    logits = _outputs(classifier, _as_inputs(images, "images"))  # [N, classes]
+    counts = logits.argmax(dim=1).bincount(minlength=logits.shape[1])
+    shares = torch.distributions.Categorical(probs=counts.double())
+    return shares.entropy().item() / math.log(logits.shape[1])
 
 
 def accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import labkit
-from benchmarks import diffusion, labs, loop
+from benchmarks import diffusion, gan, labs, loop, measure
 from benchmarks.measure import Measure, alternate
 from labkit.data import DataError
 from labkit.models import UNet
@@ -90,6 +90,52 @@ def test_both_loops_learn_alike_and_give_the_threads_back(monkeypatch):
 
 
 @pytest.fixture
+def small_gan(monkeypatch):
+    """La mesure du GAN sur deux lots, les mêmes pour les deux boucles."""
+    images = labkit.load_images("digits")
+    monkeypatch.setattr(gan, "IMAGES", 8)
+    monkeypatch.setattr(gan, "BATCH_SIZE", 4)
+    monkeypatch.setattr(gan, "usual_loader", lambda count: list(images.train[:count].batches(4)))
+    monkeypatch.setattr(labkit, "load_images", lambda name, download: images)
+    return images.train[:8].batches(4)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_gan_is_bounded_only_where_bf16_is_fast(fast, small_gan, monkeypatch):
+    monkeypatch.setattr(measure, "has_fast_bf16", lambda device: fast)
+    (speed,) = gan.measures()
+    assert speed.value > 0
+    assert speed.at_least == (1.4 if fast else None)
+
+
+def test_a_gan_without_data_is_skipped(monkeypatch):
+    def missing(name, download):
+        raise DataError("MNIST manque")
+
+    monkeypatch.setattr(labkit, "load_images", missing)
+    (skipped,) = gan.measures()
+    assert "MNIST manque" in skipped.line()
+
+
+def test_both_loops_train_the_same_two_networks(small_gan, monkeypatch):
+    """Mêmes réseaux, mêmes optimiseurs, autant de mises à jour de chacun."""
+    steps, adam = [], gan.ADAM
+
+    def counted(parameters, lr, **options):
+        optimizer = adam(parameters, lr=lr)
+        sizes = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+        optimizer.register_step_post_hook(lambda *_: steps.append((sizes, lr)))
+        return optimizer
+
+    monkeypatch.setattr(gan, "ADAM", counted)
+    gan._usual_epoch()
+    usual = steps[:]
+    gan._fit(small_gan)
+    assert len(usual) == 4
+    assert steps[4:] == usual
+
+
+@pytest.fixture
 def small_diffusion(monkeypatch):
     """Les mesures de la diffusion sur un petit UNet, peu de pas et peu d'images."""
     images = labkit.load_images("digits")
@@ -105,7 +151,7 @@ def small_diffusion(monkeypatch):
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_diffusion_is_bounded_only_where_bf16_is_fast(fast, small_diffusion, monkeypatch):
-    monkeypatch.setattr(diffusion, "has_fast_bf16", lambda device: fast)
+    monkeypatch.setattr(measure, "has_fast_bf16", lambda device: fast)
     training, sampling = diffusion.measures()
     assert training.value > 0
     assert sampling.value > 0

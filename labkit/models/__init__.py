@@ -6,6 +6,7 @@ from labkit.models.classifier import Classifier, classifier_step
 from labkit.models.cvae import ConvCVAE
 from labkit.models.dcgan import DCDiscriminator, DCGenerator
 from labkit.models.diffusion import DDPM, cosine_betas, linear_betas
+from labkit.models.ensemble import Ensemble
 from labkit.models.gan import (
     LOSSES,
     AdversarialLoss,
@@ -51,6 +52,7 @@ __all__ = [
     "DenseDecoder",
     "DenseEncoder",
     "Discriminator",
+    "Ensemble",
     "Generator",
     "PlaneDiscriminator",
     "PlaneGenerator",

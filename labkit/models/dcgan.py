@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 from labkit._names import did_you_mean
 from labkit.edges import check_whole
@@ -48,7 +48,7 @@ class DCGenerator(nn.Module):
 
     Args:
         latent_dim: dimension de z.
-        width: canaux de la carte 14×14 ; la 7×7 en a le double.
+        width: canaux de la carte 14×14, pair ; la 7×7 en a le double, la 28×28 la moitié.
         num_classes: nombre de classes d'un modèle conditionnel, ou None.
         norm: "batch", une normalisation par lot après chaque couche cachée, ou "none".
         upsampling: façon de doubler le côté d'une carte : "transposed", convolution transposée de
@@ -68,7 +68,7 @@ class DCGenerator(nn.Module):
     ):
         super().__init__()
         latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
-        width = check_whole("width", width)
+        width = check_whole("width", width, at_least=2)
         self.num_classes = _check_classes(num_classes)
         self.norm = _check_name("norm", norm, ("batch", "none"))
         up = _UPSAMPLINGS[_check_name("upsampling", upsampling, tuple(_UPSAMPLINGS))]
@@ -76,7 +76,8 @@ class DCGenerator(nn.Module):
             nn.Linear(latent_dim + (num_classes or 0), 2 * width * 49),
             nn.Unflatten(1, (2 * width, 7, 7)), *_normed(norm, 2 * width), nn.ReLU(),
             up(2 * width, width), *_normed(norm, width), nn.ReLU(),  # 7 -> 14
-            up(width, 1),  # 14 -> 28
+            up(width, width // 2), *_normed(norm, width // 2), nn.ReLU(),  # 14 -> 28
+            nn.Conv2d(width // 2, 1, 3, padding=1),
         )  # fmt: skip
 
     def forward(self, z: Tensor, labels: Labels | None = None) -> Tensor:
@@ -114,7 +115,7 @@ class DCDiscriminator(nn.Module):
         width = check_whole("width", width)
         self.num_classes = _check_classes(num_classes)
         self.norm = _check_name("norm", norm, _NORMS)
-        bounded = spectral_norm if norm == "spectral" else nn.Identity()
+        bounded = _bounded if norm == "spectral" else nn.Identity()
         self.body = nn.Sequential(
             bounded(nn.Conv2d(1 + (num_classes or 0), width, 4, stride=2, padding=1)),  # 28 -> 14
             nn.LeakyReLU(0.2),
@@ -148,7 +149,41 @@ class DCDiscriminator(nn.Module):
         return self.to_logit(self.features(x, labels))
 
 
+class SpectralNorm(nn.Module):
+    """Divise des poids W par leur plus grande valeur singulière, σ(W) = max ‖Wv‖ / ‖v‖.
+
+    σ est suivie par la méthode de la puissance, une itération par pas (Miyato et coll., 2018,
+    algorithme 1). Comme `torch.nn.utils.parametrizations.spectral_norm`, sans les écritures sur
+    place qui empêchent d'en empiler plusieurs dans un `Ensemble`.
+
+    Args:
+        weight: poids à borner [C, …], lus comme une matrice de C lignes.
+    """
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        matrix = weight.detach().flatten(start_dim=1)  # [C, …]
+        for name, size in zip("uv", matrix.shape, strict=True):
+            self.register_buffer(name, F.normalize(torch.randn(size), dim=0))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Renvoie W / σ(W), de la même forme, où σ = uᵀ W v."""
+        matrix = weight.flatten(start_dim=1)
+        if self.training:
+            with torch.no_grad():
+                self.v.copy_(F.normalize(matrix.T @ self.u, dim=0))
+                self.u.copy_(F.normalize(matrix @ self.v, dim=0))
+        # Une copie : l'appel suivant changera u et v avant que celui-ci soit dérivé.
+        return weight / (self.u.clone() @ (matrix @ self.v.clone()))
+
+
+def _bounded(layer: nn.Module) -> nn.Module:
+    register_parametrization(layer, "weight", SpectralNorm(layer.weight))
+    return layer
+
+
 def _normed(norm: str, channels: int) -> list[nn.Module]:
+    """La normalisation par lot à glisser parmi des couches, ou aucune."""
     return [nn.BatchNorm2d(channels)] if norm == "batch" else []
 
 
@@ -167,7 +202,7 @@ def _one_hot(num_classes: int | None, labels: Labels | None, like: Tensor) -> Te
 
 
 def _check_batch(model: nn.Module, count: int) -> None:
-    """Une image seule, normalisée par sa propre moyenne, ne dit plus rien de son intensité."""
+    """Une image seule, normalisée par sa propre moyenne, perd son intensité."""
     if model.training and model.norm == "batch" and count < 2:
         raise ValueError(
             "une normalisation par lot demande au moins deux images en mode entraînement, reçu un "

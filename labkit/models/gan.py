@@ -7,19 +7,19 @@ La version convolutive est dans `dcgan`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.edges import check_whole
+from labkit.edges import check_whole, received
 from labkit.models.checks import (
     check_codes,
     check_dtype,
-    check_tensor,
+    check_sizes,
     check_unit_interval,
     inputs_are_trusted,
     trusted_inputs,
@@ -30,25 +30,27 @@ Penalty = Callable[[Critic, Tensor, Tensor], Tensor]  # (D, vraies, tirées) -> 
 
 
 class Generator(nn.Module):
-    """Générateur dense : z -> image de `img_dim` pixels dans [0, 1], par 256, 512 et 1024 neurones.
+    """Générateur dense : z -> image de `img_dim` pixels dans [0, 1], par les couches `hidden_dims`.
 
     Raises:
-        TypeError, ValueError: dimension latente ou nombre de pixels qui ne sont pas des entiers
-            d'au moins 1.
+        TypeError, ValueError: dimension latente, nombre de pixels ou tailles de couches qui ne sont
+            pas des entiers d'au moins 1.
     """
 
-    num_classes = None  # seul DCGenerator sait lire une classe
-
-    def __init__(self, latent_dim: int = 100, img_dim: int = 784):
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        img_dim: int = 784,
+        hidden_dims: Sequence[int] = (256, 512, 1024),
+    ):
         super().__init__()
         latent_dim = self.latent_dim = check_whole("latent_dim", latent_dim)
         img_dim = check_whole("img_dim", img_dim)
-        self.layers = nn.Sequential(
-            nn.Linear(latent_dim, 256), nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(256, 512), nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(512, 1024), nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(1024, img_dim),
-        )  # fmt: skip
+        sizes = (latent_dim, *check_sizes("hidden_dims", hidden_dims))
+        layers = []
+        for size_in, size_out in itertools.pairwise(sizes):
+            layers += [nn.Linear(size_in, size_out), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], img_dim))
 
     def forward(self, z: Tensor) -> Tensor:
         """Change z [B, latent_dim] en images [B, img_dim] dans [0, 1].
@@ -64,21 +66,22 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Discriminateur dense : image de `img_dim` pixels -> logit de « cette image est vraie ».
 
+    Chaque couche de `hidden_dims` est suivie d'un abandon (*dropout*) de trois neurones sur dix.
+
     Raises:
-        TypeError, ValueError: nombre de pixels qui n'est pas un entier d'au moins 1.
+        TypeError, ValueError: nombre de pixels ou tailles de couches qui ne sont pas des entiers
+            d'au moins 1.
     """
 
-    num_classes = None
-
-    def __init__(self, img_dim: int = 784):
+    def __init__(self, img_dim: int = 784, hidden_dims: Sequence[int] = (1024, 512, 256)):
         super().__init__()
         img_dim = self.img_dim = check_whole("img_dim", img_dim)
-        self.layers = nn.Sequential(
-            nn.Linear(img_dim, 1024), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
-            nn.Linear(1024, 512), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
-            nn.Linear(512, 256), nn.LeakyReLU(0.2, inplace=True), nn.Dropout(0.3),
-            nn.Linear(256, 1),
-        )  # fmt: skip
+        sizes = (img_dim, *check_sizes("hidden_dims", hidden_dims))
+        layers = []
+        for size_in, size_out in itertools.pairwise(sizes):
+            layers += [nn.Linear(size_in, size_out), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.Dropout(0.3)]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Juge des images [B, img_dim] ou [B, 1, H, W], dans [0, 1] : logits [B, 1].
@@ -86,10 +89,12 @@ class Discriminator(nn.Module):
         Raises:
             ValueError: images d'un autre nombre de pixels, ou hors de [0, 1].
         """
-        x = check_drawn(self, x).flatten(start_dim=1)  # [B, img_dim]
-        if x.shape[1] != self.img_dim:
-            raise ValueError(f"images de {self.img_dim} pixels attendues, reçu {x.shape[1]}.")
-        return self.layers(x)
+        if check_drawn(self, x).dim() < 2 or x.shape[1:].numel() != self.img_dim:
+            raise ValueError(
+                f"images de {self.img_dim} pixels attendues, un lot [B, {self.img_dim}] ou "
+                f"[B, 1, H, W], reçu {list(x.shape)}."
+            )
+        return self.layers(x.flatten(start_dim=1))
 
 
 def check_drawn(discriminator: nn.Module, x: Tensor) -> Tensor:
@@ -126,28 +131,28 @@ class AdversarialLoss:
 
 
 def logistic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))), où D = sigmoïde(logit) : 2 log 2 quand D répond 1/2 partout.
-
-    -log σ(l) = softplus(-l), et -log(1 - σ(l)) = softplus(l) : stable pour tout logit.
-    """
-    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
+    """-log D(x) - log(1 - D(G(z))), où D = σ(logit) : 2 log 2 quand D répond 1/2 partout."""
+    return _cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)
 
 
 def saturating_loss(real: Tensor | None, fake: Tensor) -> Tensor:
     """log(1 - D(G(z))) : la perte de G du jeu minimax, plate là où D ne se trompe pas."""
-    return -F.softplus(fake.float()).mean()
+    return -_cross_entropy(fake, 0.0)
 
 
 def non_saturating_loss(real: Tensor | None, fake: Tensor) -> Tensor:
     """-log D(G(z)) : le même optimum, et un gradient même là où D ne se trompe pas (2014, § 3)."""
-    return F.softplus(-fake.float()).mean()
+    return _cross_entropy(fake, 1.0)
 
 
 def smoothed_loss(real: Tensor, fake: Tensor) -> Tensor:
     """La perte logistique dont la cible des vraies est 0,9 et non 1 (Salimans et coll., 2016)."""
-    target = torch.full_like(real, 0.9, dtype=torch.float32)
-    smoothed = F.binary_cross_entropy_with_logits(real.float(), target)
-    return smoothed + F.softplus(fake.float()).mean()
+    return _cross_entropy(real, 0.9) + _cross_entropy(fake, 0.0)
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    """Entropie croisée moyenne des réponses de D et d'une même cible, stable pour tout logit."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 LOSSES = {
@@ -156,18 +161,18 @@ LOSSES = {
     "smoothed": AdversarialLoss(smoothed_loss, non_saturating_loss),
     # Mao et coll., 2017 : cibles 1 et 0, sans sigmoïde.
     "least_squares": AdversarialLoss(
-        lambda real, fake: (real.float() - 1).square().mean() + fake.float().square().mean(),
-        lambda real, fake: (fake.float() - 1).square().mean(),
+        lambda real, fake: (real - 1).square().mean() + fake.square().mean(),
+        lambda real, fake: (fake - 1).square().mean(),
     ),
     # Arjovsky et coll., 2017 : D, sans sigmoïde, estime une distance entre les deux lois.
     "wasserstein": AdversarialLoss(
-        lambda real, fake: fake.float().mean() - real.float().mean(),
-        lambda real, fake: -fake.float().mean(),
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda real, fake: -fake.mean(),
     ),
     # Jolicoeur-Martineau, 2019 : chaque tirage est jugé contre une vraie image, par paires.
     "relativistic": AdversarialLoss(
-        lambda real, fake: F.softplus(fake.float() - real.float()).mean(),
-        lambda real, fake: F.softplus(real.float() - fake.float()).mean(),
+        lambda real, fake: F.softplus(fake - real).mean(),
+        lambda real, fake: F.softplus(real - fake).mean(),
         is_relative=True,
     ),
 }
@@ -177,27 +182,28 @@ LOSSES = {
 
 
 def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
-    """Norme du gradient de D par rapport à chaque image x [B, …] : [B], elle-même dérivable."""
+    """‖∇a(x)‖, a le logit de D : une norme par image de x [B, …], [B], elle-même dérivable."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
-        logits = critic(x).float().sum()  # la somme : chaque image n'agit que sur son logit
-        (gradient,) = torch.autograd.grad(logits, x, create_graph=True)
+        # La somme : sans normalisation par lot, une image n'agit sur aucun logit que le sien.
+        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return gradient.flatten(start_dim=1).norm(dim=1)
 
 
 def r1_penalty(critic: Critic, real: Tensor, fake: Tensor, gamma: float) -> Tensor:
-    """γ/2 · E‖∇D(x)‖² sur les vraies images (Mescheder et coll., 2018)."""
+    """γ/2 · E‖∇a(x)‖² sur les vraies images (Mescheder et coll., 2018)."""
     return gamma / 2 * gradient_norms(critic, real).square().mean()
 
 
 def r1_r2_penalty(critic: Critic, real: Tensor, fake: Tensor, gamma: float) -> Tensor:
     """La pénalité R1, plus la même sur les images tirées (Huang et coll., 2024)."""
-    return sum(gamma / 2 * gradient_norms(critic, x).square().mean() for x in (real, fake))
+    return r1_penalty(critic, real, fake, gamma) + r1_penalty(critic, fake, real, gamma)
 
 
 def unit_gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, weight: float) -> Tensor:
-    """λ · E(‖∇D(x̂)‖ - 1)², x̂ entre une vraie image et une tirée (Gulrajani et coll., 2017)."""
-    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    """λ · E(‖∇a(x̂)‖ - 1)², x̂ entre une vraie image et une tirée (Gulrajani et coll., 2017)."""
+    one_each = len(real), *[1] * (real.dim() - 1)  # [B, 1, …] : la même part pour tous les pixels
+    share = torch.rand(one_each, device=real.device, dtype=real.dtype)
     between = share * real + (1 - share) * fake
     return weight * (gradient_norms(critic, between) - 1).square().mean()
 
@@ -217,14 +223,19 @@ def discriminator_step(
     G n'y apprend rien : ses images sont calculées sans gradient.
 
     Args:
-        generator: `Generator` ou `DCGenerator`, ou un module z -> images qui dit sa `latent_dim`.
+        generator: `Generator`, `DCGenerator`, ou un module z -> images qui a une `latent_dim` ;
+            s'il a aussi `num_classes`, les deux réseaux reçoivent les classes du lot.
         discriminator: module images -> logits [B, 1].
         loss: les pertes du jeu, comme `LOSSES["wasserstein"]`.
-        penalty: ce qui s'ajoute à la perte, fonction (D, vraies, tirées) -> scalaire.
+        penalty: ce qui s'ajoute à la perte, fonction (D, vraies, tirées) -> scalaire, comme
+            `partial(r1_penalty, gamma=1.0)`.
 
     Raises:
-        ValueError: vraies images hors de [0, 1], l'intervalle où G dessine.
+        TypeError: perte donnée par son nom ; au pas, lot qui n'est pas (images, classes).
+        ValueError: au pas, images hors de [0, 1], l'intervalle où G dessine, ou d'un autre nombre
+            de pixels.
     """
+    _check_loss(loss)
 
     def step(batch: Sequence[Tensor]) -> dict[str, Tensor]:
         real, fake, critic = _confront(generator, discriminator, batch)
@@ -235,8 +246,8 @@ def discriminator_step(
                 total = total + penalty(critic, real, fake)
         return {
             "loss": total,
-            "real": real_logits.sigmoid().mean(),
-            "fake": fake_logits.sigmoid().mean(),
+            "real": _mean_answer(real_logits),
+            "fake": _mean_answer(fake_logits),
         }
 
     return step
@@ -269,22 +280,36 @@ def generator_step(
 
     Args:
         generator, discriminator, loss: comme pour `discriminator_step`.
+
+    Raises:
+        TypeError: perte donnée par son nom ; au pas, lot qui n'est pas (images, classes).
     """
+    _check_loss(loss)
 
     def step(batch: Sequence[Tensor]) -> dict[str, Tensor]:
-        labels = asked_labels(generator, batch)
+        real, labels = _images(batch), asked_labels(generator, batch)
         critic = _judge(discriminator, labels)
+        fake = draw(generator, len(real), labels)
         with trusted_inputs():
-            fake_logits = critic(draw(generator, len(batch[0]), labels))
-            real_logits = critic(batch[0]) if loss.is_relative else None
+            fake_logits = critic(fake)
+            real_logits = critic(real) if loss.is_relative else None
             value = loss.generator(real_logits, fake_logits)
-        return {"loss": value, "fake": fake_logits.sigmoid().mean()}
+        return {"loss": value, "fake": _mean_answer(fake_logits)}
 
     return step
 
 
 def draw(generator: nn.Module, count: int, labels: Tensor | None = None) -> Tensor:
-    """Tire `count` images de G : z ~ N(0, I) [count, latent_dim], puis G(z), ou G(z, classes)."""
+    """Tire `count` images de G : z ~ N(0, I) [count, latent_dim], puis G(z), ou G(z, classes).
+
+    Raises:
+        TypeError: G n'a pas d'attribut `latent_dim`.
+    """
+    if not hasattr(generator, "latent_dim"):
+        raise TypeError(
+            f"{type(generator).__name__} n'a pas de latent_dim, la dimension de z à tirer : "
+            "écrivez-la parmi ses attributs, self.latent_dim = 100."
+        )
     like = next(generator.parameters())
     z = torch.randn(count, generator.latent_dim, device=like.device, dtype=like.dtype)
     return generator(z) if labels is None else generator(z, labels)
@@ -292,19 +317,47 @@ def draw(generator: nn.Module, count: int, labels: Tensor | None = None) -> Tens
 
 def asked_labels(generator: nn.Module, batch: Sequence[Tensor]) -> Tensor | None:
     """Les classes à demander à G : celles du lot, s'il en lit."""
-    return None if generator.num_classes is None else batch[1]
+    return None if getattr(generator, "num_classes", None) is None else batch[1]
 
 
 def _judge(discriminator: nn.Module, labels: Tensor | None) -> Critic:
-    return discriminator if labels is None else partial(discriminator, labels=labels)
+    """D, à qui les classes sont données s'il y en a ; ses logits en float32, même sous autocast."""
+    given = () if labels is None else (labels,)
+    return lambda x: discriminator(x, *given).float()
+
+
+def _mean_answer(logits: Tensor) -> Tensor:
+    return logits.detach().sigmoid().mean()
 
 
 def _confront(
     generator: nn.Module, discriminator: nn.Module, batch: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor, Critic]:
-    """Les vraies images d'un lot, autant de tirages, sans gradient, et D qui sait leurs classes."""
-    labels = asked_labels(generator, batch)
+    """Les vraies images d'un lot, autant de tirages, sans gradient, et D avec leurs classes."""
+    real, labels = check_drawn(discriminator, _images(batch)), asked_labels(generator, batch)
     with torch.no_grad():
-        fake = draw(generator, len(batch[0]), labels)
-    real = check_drawn(discriminator, check_tensor(batch[0])).reshape(fake.shape)
-    return real, fake, _judge(discriminator, labels)
+        fake = draw(generator, len(real), labels)
+    if real.shape[1:].numel() != fake.shape[1:].numel():
+        raise ValueError(
+            f"vraies images {list(real.shape[1:])} et images de G {list(fake.shape[1:])} : il leur "
+            "faut autant de pixels. Créez G et D pour la taille de ces images."
+        )
+    return real.reshape(fake.shape), fake, _judge(discriminator, labels)
+
+
+def _images(batch: Sequence[Tensor]) -> Tensor:
+    """Les images d'un lot (images, classes) ; d'un tenseur, batch[0] en serait une seule."""
+    if isinstance(batch, Tensor):
+        raise TypeError(
+            f"lot : (images, classes) attendus, reçu un tenseur {list(batch.shape)} : donnez "
+            "images.batches(128), ou des couples (images, classes)."
+        )
+    return batch[0]
+
+
+def _check_loss(loss: AdversarialLoss) -> None:
+    if not isinstance(loss, AdversarialLoss):
+        raise TypeError(
+            f"loss attend une AdversarialLoss, reçu {received(loss)} : écrivez "
+            f"LOSSES[nom], où nom est l'un de {', '.join(LOSSES)}."
+        )

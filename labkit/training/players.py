@@ -116,7 +116,7 @@ def _check(name: str, player: Player) -> None:
             f"le joueur {name!r} doit être un labkit.Player(model, step), reçu "
             f"{type(player).__name__}."
         )
-    _check_model(player.model)
+    _check_model(name, player.model)
     _check_step(player.step)
     check_whole("every", player.every)
     check_whole("accumulate", player.accumulate)
@@ -165,9 +165,11 @@ def _check_average(average: Any, model: nn.Module) -> None:
         )
 
 
-def _check_model(model: Any) -> None:
+def _check_model(name: str, model: Any) -> None:
     if not isinstance(model, nn.Module):
         hint = " model et batches sont-ils inversés ?" if hasattr(model, "__iter__") else ""
+        if name:
+            hint = f" Donnez à {name!r} le réseau qu'entraîne son pas : Player(model, step)."
         raise TypeError(f"model attend un torch.nn.Module, reçu {type(model).__name__}.{hint}")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(
