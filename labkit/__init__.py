@@ -34,6 +34,7 @@ _PUBLIC = {
     "Table": "tables",
     "count_parameters": "tables",
     "number": "tables",
+    "explore": "widgets",
     "over_seeds": "spreads",
     "percent": "tables",
     "spread": "spreads",

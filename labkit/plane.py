@@ -16,9 +16,10 @@ from torch import Tensor
 from labkit._names import did_you_mean
 from labkit.edges import check_real, check_whole, received
 from labkit.models.checks import trusted_inputs
+from labkit.models.ensemble import Ensemble
 from labkit.models.gan import LOSSES, AdversarialLoss, discriminator_step, draw, generator_step
 from labkit.models.modes import evaluating
-from labkit.models.plane import PlaneDiscriminator, PlaneGenerator, SideBySide, summed
+from labkit.models.plane import PlaneDiscriminator, PlaneGenerator
 from labkit.points import SIDE, Law, cell_shares, js_divergence, kl_divergence, law
 from labkit.training import Player, fit
 from labkit.training.device import preserved_rng
@@ -126,8 +127,8 @@ class Game:
 
     rules: Rules
     seeds: list[int]
-    generators: SideBySide
-    discriminators: SideBySide
+    generators: Ensemble
+    discriminators: Ensemble
     steps: list[int] = field(default_factory=list)
     measures: dict[str, list[Tensor]] = field(default_factory=dict)
 
@@ -137,7 +138,11 @@ class Game:
     def draw(self, count: int = SHOWN) -> Tensor:
         """Tire `count` points de chaque G : [S, count, 2]."""
         with evaluating(self.generators):
-            return columns(draw(self.generators, count), len(self.seeds))
+            return self.apart(draw(self.generators, len(self.seeds) * count))
+
+    def apart(self, rows: Tensor) -> Tensor:
+        """Sépare les parties : [S · N, m], les lignes d'un ensemble -> [S, N, m]."""
+        return rows.unflatten(0, (len(self.seeds), -1))
 
     def players(self) -> dict[str, Player]:
         """Ce que `fit` fait jouer : à chaque pas, D autant de fois que le veut la règle, puis G.
@@ -157,11 +162,10 @@ class Game:
         return players
 
     def batches(self) -> Iterator[list[Tensor]]:
-        """Des lots sans fin : autant de paquets de vrais points [B, 2 S] que D a de tours."""
-        turns = max(1, self.rules.updates[0])
+        """Des lots sans fin : autant de paquets de vrais points [S · B, 2] que D a de tours."""
+        turns, count = max(1, self.rules.updates[0]), len(self.seeds) * self.rules.batch_size
         while True:
-            points = self.rules.law.sample(turns, self.rules.batch_size, len(self.seeds))
-            yield list(points.flatten(2))
+            yield list(self.rules.law.sample(turns, count))
 
     def measure(self, step: int) -> None:
         """Ajoute une mesure de chaque partie, sur des points neufs."""
@@ -170,8 +174,8 @@ class Game:
         exact = law.shares()
         with evaluating(self.discriminators):
             on_real, on_drawn = (
-                columns(self.discriminators(wide(x)), count)[..., 0] for x in (real, drawn)
-            )  # [S, N]
+                self.apart(self.discriminators(x.flatten(0, 1))) for x in (real, drawn)
+            )  # [S, N, 1]
         losses = [
             [self.loss.discriminator(a, b), self.loss.generator(None, b)]
             for a, b in zip(on_real, on_drawn, strict=True)
@@ -198,13 +202,13 @@ class Game:
         La perte des moindres carrés n'a pas de sigmoïde : la sortie de D, bornée, en tient lieu.
         """
         with torch.no_grad():
-            logits = self.discriminators.network(rank)(x)[:, 0]
+            logits = self.discriminators.members()[rank](x)[:, 0]
         return logits.clamp(0, 1) if self.rules.loss == "least_squares" else logits.sigmoid()
 
     def pushes(self, x: Tensor, rank: int) -> Tensor:
         """Le sens où la perte de G pousse des points [N, 2] : -∂L_G/∂x de chacun, [N, 2]."""
         x = x.detach().requires_grad_()
-        logits = self.discriminators.network(rank)(x)
+        logits = self.discriminators.members()[rank](x)
         total = len(x) * self.loss.generator(None, logits)  # la perte est une moyenne
         (gradient,) = torch.autograd.grad(total, x)
         return -gradient
@@ -227,7 +231,7 @@ def start(rules: Rules, seeds: Iterable[int] = range(5)) -> Game:
         for seed in seeds:
             torch.manual_seed(seed)
             networks.append(rules.networks())
-    generators, discriminators = (SideBySide(camp) for camp in zip(*networks, strict=True))
+    generators, discriminators = (Ensemble(camp) for camp in zip(*networks, strict=True))
     return Game(rules, seeds, generators, discriminators)
 
 
@@ -278,14 +282,20 @@ def _on_turn(step: Callable, turn: int) -> Callable:
     return lambda batch: step([batch[turn]])
 
 
-def wide(points: Tensor) -> Tensor:
-    """Des points par partie [S, N, 2] -> ce que lisent des réseaux de front, [N, 2 S]."""
-    return points.transpose(0, 1).flatten(1)
+def summed(loss: AdversarialLoss, count: int) -> AdversarialLoss:
+    """La somme, et non la moyenne, des pertes de `count` parties jouées de front.
 
+    Chacune reçoit ainsi le gradient qu'elle aurait seule, quel que soit l'optimiseur.
 
-def columns(outputs: Tensor, count: int) -> Tensor:
-    """L'inverse de `wide` : sorties de S = count réseaux de front, [N, S · m] -> [S, N, m]."""
-    return outputs.unflatten(1, (count, -1)).transpose(0, 1)
+    Args:
+        loss: les pertes d'une partie.
+        count: nombre de parties.
+    """
+    return AdversarialLoss(
+        lambda real, fake: count * loss.discriminator(real, fake),
+        lambda real, fake: count * loss.generator(real, fake),
+        loss.is_relative,
+    )
 
 
 # --- regarder -------------------------------------------------------------------------------------
@@ -318,13 +328,3 @@ def noise_grid(latent_dim: int, side: int = 20) -> Tensor:
     if latent_dim == 1:
         return z[:, None]
     return torch.stack(torch.meshgrid(z, z, indexing="ij"), dim=-1)
-
-
-def signed_areas(corners: Tensor) -> Tensor:
-    """L'aire de l'image de chaque case, négative si G l'a retournée : [n, n, 2] -> [n-1, n-1].
-
-    Celle d'un quadrilatère est la moitié du produit vectoriel de ses diagonales.
-    """
-    first = corners[1:, 1:] - corners[:-1, :-1]
-    second = corners[:-1, 1:] - corners[1:, :-1]
-    return (first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) / 2

@@ -208,3 +208,16 @@ def js_divergence(p: Tensor, q: Tensor) -> Tensor:
 def optimal_discriminator(p: Tensor, q: Tensor) -> Tensor:
     """D* = p / (p + q) (Goodfellow et coll., 2014, prop. 1), NaN où 0 / 0 : [cases] -> [cases]."""
     return p / (p + q)
+
+
+# --- la géométrie d'une grille --------------------------------------------------------------------
+
+
+def signed_areas(corners: Tensor) -> Tensor:
+    """L'aire de l'image de chaque case, négative si G l'a retournée : [n, n, 2] -> [n-1, n-1].
+
+    Celle d'un quadrilatère est la moitié du produit vectoriel de ses diagonales.
+    """
+    first = corners[1:, 1:] - corners[:-1, :-1]
+    second = corners[:-1, 1:] - corners[1:, :-1]
+    return (first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) / 2

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+import labkit
 from labkit import plane, points
-from labkit.models import PlaneDiscriminator, SideBySide
+from labkit.models import LOSSES, Ensemble, PlaneDiscriminator, PlaneGenerator, gan
 from labkit.plane import Rules
 
 SMALL = {"generator_dims": (8,), "discriminator_dims": (8,), "batch_size": 32}
@@ -66,7 +67,7 @@ def test_each_update_of_d_has_points_of_its_own():
         "discriminator_0", "discriminator_1", "discriminator_2", "generator_0",
     ]  # fmt: skip
     batch = next(game.batches())
-    assert [x.shape for x in batch] == [(32, 10)] * 3
+    assert [list(x.shape) for x in batch] == [[5 * 32, 2]] * 3
     assert not torch.equal(batch[0], batch[1])
 
 
@@ -91,7 +92,7 @@ def test_d_alone_reaches_the_exact_optimum():
 def test_the_push_is_the_gradient_of_the_loss_of_g(loss):
     game = plane.start(Rules(loss=loss, **SMALL), [0])
     x = torch.tensor([[0.2, -0.1], [0.5, 0.5]])
-    network, step = game.discriminators.network(0).double(), 1e-4
+    network, step = game.discriminators.members()[0].double(), 1e-4
 
     def value(point):
         logit = network(point[None]).item()
@@ -117,12 +118,42 @@ def test_opinions_are_probabilities():
         assert opinion.min() >= 0 and opinion.max() <= 1 and opinion.shape == (200,)
 
 
-def test_wide_and_columns_are_inverse():
-    x = torch.randn(3, 7, 2)
-    assert torch.equal(plane.columns(plane.wide(x), 3), x)
-    network = PlaneDiscriminator((4,))
-    together = SideBySide([network] * 3)
-    torch.testing.assert_close(plane.columns(together(plane.wide(x)), 3), network(x))
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
+@pytest.mark.parametrize("loss", ["non_saturating", "least_squares"])
+def test_games_side_by_side_are_played_as_if_alone(monkeypatch, optimizer, loss):
+    """Mêmes poids, mêmes points, même bruit : 40 pas de front égalent 40 pas joués seul."""
+    count, steps, batch = 3, 40, 16
+    torch.manual_seed(1)
+    camps = (
+        [PlaneGenerator(2, (6, 5)) for _ in range(count)],
+        [PlaneDiscriminator((4, 3)) for _ in range(count)],
+    )
+    reals, noises = torch.rand(steps, count * batch, 2), torch.randn(2 * steps, count * batch, 2)
+
+    def train(generator, discriminator, rows, scale):
+        turns = iter(noises)
+        monkeypatch.setattr(gan, "draw", lambda g, *_: g(next(turns)[rows]))
+        losses = plane.summed(LOSSES[loss], scale)
+        networks = {"d": discriminator, "g": generator}
+        makers = {"d": gan.discriminator_step, "g": gan.generator_step}
+        players = {
+            name: labkit.Player(
+                networks[name], make(generator, discriminator, losses), lr=0.01, optimizer=optimizer
+            )
+            for name, make in makers.items()
+        }
+        batches = [(x[rows],) for x in reals]
+        labkit.fit(players, batches, 1, log_every=0, precision="fp32")
+
+    together = [Ensemble(camp) for camp in camps]
+    train(*together, slice(None), count)
+    for rank in range(count):
+        alone = [camp[rank] for camp in camps]
+        train(*alone, slice(rank * batch, (rank + 1) * batch), 1)
+        for network, ensemble in zip(alone, together, strict=True):
+            for name, weight in ensemble.members()[rank].state_dict().items():
+                expected = network.state_dict()[name]
+                torch.testing.assert_close(weight, expected, atol=2e-5, rtol=1e-4)
 
 
 def test_grids():
@@ -133,13 +164,6 @@ def test_grids():
     assert plane.noise_grid(1, 10).shape == (11, 1)
     with pytest.raises(ValueError, match="en dimension 1 ou 2, reçu 3"):
         plane.noise_grid(3)
-
-
-def test_signed_areas_count_and_fold():
-    corners = torch.stack(torch.meshgrid(torch.arange(3.0), torch.arange(4.0), indexing="ij"), -1)
-    assert torch.equal(plane.signed_areas(corners).abs(), torch.ones(2, 3))
-    flipped = corners * torch.tensor([-1.0, 2.0])
-    assert torch.equal(plane.signed_areas(flipped), -2 * plane.signed_areas(corners))
 
 
 @pytest.mark.parametrize(("settings", "error", "message"), [

@@ -79,6 +79,13 @@ def test_the_best_discriminator():
     assert optimal_discriminator(torch.zeros(1), torch.zeros(1)).isnan().all()
 
 
+def test_signed_areas_count_and_fold():
+    corners = torch.stack(torch.meshgrid(torch.arange(3.0), torch.arange(4.0), indexing="ij"), -1)
+    assert torch.equal(points.signed_areas(corners).abs(), torch.ones(2, 3))
+    flipped = corners * torch.tensor([-1.0, 2.0])
+    assert torch.equal(points.signed_areas(flipped), -2 * points.signed_areas(corners))
+
+
 @pytest.mark.parametrize(("given", "message"), [
     (torch.zeros(4), r"\[N, 2\], est attendue, reçu \[4\]"),
     (torch.zeros(4, 3), r"reçu \[4, 3\]"),

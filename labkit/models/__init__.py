@@ -21,7 +21,7 @@ from labkit.models.gan import (
     r1_r2_penalty,
     unit_gradient_penalty,
 )
-from labkit.models.plane import PlaneDiscriminator, PlaneGenerator, SideBySide
+from labkit.models.plane import PlaneDiscriminator, PlaneGenerator
 from labkit.models.samplers import autoguidance, class_guidance, prediction
 from labkit.models.unet import UNet, UNetBlock, time_embedding
 from labkit.models.vae import (
@@ -56,7 +56,6 @@ __all__ = [
     "Generator",
     "PlaneDiscriminator",
     "PlaneGenerator",
-    "SideBySide",
     "UNet",
     "UNetBlock",
     "active_units",
