@@ -26,23 +26,24 @@ function installScenarios(root) {
     },
     {
       title: "Un D trop fort",
-      rules: { law: "ring", loss: "minimax", updates: [10, 1], rates: [1e-2, 1e-3], seed: 0 },
-      question: "D apprend dix fois par pas, dix fois plus vite, et G minimise log(1 − D). Qui y gagne ?",
+      rules: { law: "ring", loss: "minimax", optimizer: "sgd", updates: [5, 1], rates: [0.3, 0.1], seed: 0 },
+      question: "D apprend cinq fois par pas, trois fois plus vite ; G minimise log(1 − D), par SGD. Qui y gagne ?",
       choices: ["G : un meilleur maître l'instruit mieux", "aucun des deux", "D : G n'apprend presque plus rien"],
       right: 2,
       seen:
-        "D rejette tous les points de G avec certitude : la perte minimax est plate à cet endroit, et G ne " +
-        "reçoit presque plus de gradient. Essayez la perte non saturante, sans rien changer d'autre.",
+        "D rejette presque tous les points de G avec certitude ; la perte minimax y est plate, et G reçoit " +
+        "peu de gradient. Choisissez Adam, taux 0,002 et 0,001 : il remet ce gradient à l'échelle, et " +
+        "la famine disparaît.",
     },
     {
       title: "Cinq mises à jour de D pour une de G",
       rules: { law: "ring", updates: [5, 1], seed: 0 },
       question: "À nombre de pas égal, D apprend cinq fois plus souvent. L'écart JS final sera-t-il…",
-      choices: ["plus petit", "plus grand", "à peu près le même"],
-      right: 0,
+      choices: ["nettement plus petit", "nettement plus grand", "à peu près le même"],
+      right: 2,
       seen:
-        "D suit mieux G et le gradient qu'il envoie vaut mieux ; mais un pas coûte trois fois plus. Le carnet " +
-        "compare aussi les deux à nombre de mises à jour égal, sur cinq graines.",
+        "Sur l'anneau et cinq graines, les écarts des deux règles se recouvrent (voir le carnet), et un pas " +
+        "coûte ici trois fois plus. Comparez à durée égale, et avec d'autres graines.",
     },
     {
       title: "Un bruit uniforme",
