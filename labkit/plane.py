@@ -205,6 +205,13 @@ class Game:
             logits = self.discriminators.members()[rank](x)[:, 0]
         return logits.clamp(0, 1) if self.rules.loss == "least_squares" else logits.sigmoid()
 
+    def grid(self, rank: int) -> Tensor:
+        """L'image par le G de rang `rank` des nœuds de `noise_grid` : [n, n, 2], ou [n, 2]."""
+        z = noise_grid(self.rules.latent_dim)
+        with torch.no_grad():
+            corners = self.generators.members()[rank](z.flatten(0, -2))
+        return corners.unflatten(0, z.shape[:-1])
+
     def pushes(self, x: Tensor, rank: int) -> Tensor:
         """Le sens où la perte de G pousse des points [N, 2] : -∂L_G/∂x de chacun, [N, 2]."""
         x = x.detach().requires_grad_()

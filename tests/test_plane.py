@@ -162,6 +162,12 @@ def test_grids():
     assert shares.argmax() == 5
     assert plane.noise_grid(2, 10).shape == (11, 11, 2)
     assert plane.noise_grid(1, 10).shape == (11, 1)
+    for latent_dim, shape in ((1, (21, 2)), (2, (21, 21, 2))):
+        game = plane.start(Rules(latent_dim=latent_dim, **SMALL), [0, 1])
+        corners = game.grid(1)
+        assert corners.shape == shape
+        z = plane.noise_grid(latent_dim)[-1:].reshape(-1, latent_dim)
+        torch.testing.assert_close(corners[-1].reshape(-1, 2), game.generators.members()[1](z))
     with pytest.raises(ValueError, match="en dimension 1 ou 2, reçu 3"):
         plane.noise_grid(3)
 

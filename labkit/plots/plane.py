@@ -122,7 +122,8 @@ def square_map(
         values.reshape(side, side), cmap=_OPINION, vmin=0, vmax=1, origin="lower",
         extent=(-1, 1, -1, 1), interpolation="nearest",
     )  # fmt: skip
-    ax.figure.colorbar(image, ax=ax, shrink=0.75, ticks=[0, 0.5, 1])
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.75, ticks=[0, 0.5, 1])
+    bar.ax.set_yticklabels(["0", "1/2", "1"])
     if points is not None:
         ax.scatter(*_points(points, "points").T, s=3, color="black", linewidths=0, rasterized=True)
     known = values[~np.isnan(values)]
