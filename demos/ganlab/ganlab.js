@@ -161,8 +161,7 @@
         element("details", {}, element("summary", {}, "Ce que voit chaque neurone de D"),
           element("p", {}, "Survolez un neurone, ou parcourez-les avec les flèches : sa réponse remplace " +
             "celle de D dans le second dessin."), this.neurons),
-        element("details", { open: innerWidth > 700 }, element("summary", {}, "Réglages"),
-          this.form));
+        element("p", { class: "gl-title" }, "Réglages"), this.form);
       this.canvases = Object.fromEntries([...this.panels.querySelectorAll("canvas")]
         .map((canvas) => [canvas.dataset.panel, canvas]));
       this.listenToDrawing(this.canvases.cloud);
@@ -282,7 +281,6 @@
     restart() {
       const values = this.read(FIELDS.map((f) => f.name));
       if (!values) {
-        this.form.parentElement.open = true;
         this.form.querySelector("[aria-invalid=true]").focus();
         return this.say("Un réglage est à reprendre ; la partie en cours continue.");
       }
