@@ -7,6 +7,7 @@ partie, les joueurs qui en découlent, et les mesures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -276,12 +277,23 @@ def play(
     with preserved_rng():
         look(0)
     # Les points viennent d'une loi vérifiée : ils n'ont pas à être dans [0, 1] comme des images.
-    with trusted_inputs():
+    with trusted_inputs(), _one_thread():
         fit(
             game.players(), game.batches(), steps // every, steps_per_epoch=every,
             after_epoch=look, log_every=0, precision="fp32",
         )  # fmt: skip
     return game
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Un seul fil : de si petits calculs y gagnent, et s'attendraient sur un cœur occupé."""
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
 def _on_turn(step: Callable, turn: int) -> Callable:

@@ -42,6 +42,18 @@ def test_a_game_is_the_same_twice_and_leaves_the_randomness_alone():
     assert torch.equal(torch.rand(1), expected)
 
 
+def test_a_game_computes_on_one_thread_and_gives_the_others_back():
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        plane.play(
+            Rules(**SMALL), 1, [0], every=1, after=lambda _: seen.append(torch.get_num_threads())
+        )
+        assert seen[-1] == 1 and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_measuring_more_often_changes_nothing():
     games = [plane.play(Rules(**SMALL), 20, range(2), every=every) for every in (10, 20)]
     torch.testing.assert_close(games[0]["js"][-1], games[1]["js"][-1])
