@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import register_parametrization
+from torch.nn.utils.parametrizations import spectral_norm
 
 from labkit._names import did_you_mean
 from labkit.edges import check_whole
@@ -22,20 +22,22 @@ from labkit.models.layers import ConvTranspose2d
 Labels = Tensor | Sequence[int]
 
 
-def _transposed(channels_in: int, channels_out: int) -> nn.Module:
+def _transposed(channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     """Noyau 4, pas 2 : chaque pixel produit reçoit autant de pixels d'entrée que son voisin."""
-    return ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1)
+    return ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias)
 
 
-def _uneven(channels_in: int, channels_out: int) -> nn.Module:
+def _uneven(channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     """Noyau 3, pas 2 : un pixel sur deux en reçoit le double, d'où un damier."""
-    return ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1)
+    return ConvTranspose2d(
+        channels_in, channels_out, 3, stride=2, padding=1, output_padding=1, bias=bias
+    )
 
 
-def _nearest(channels_in: int, channels_out: int) -> nn.Module:
+def _nearest(channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     """Doubler chaque pixel, puis convoluer (Odena et coll., 2016)."""
     return nn.Sequential(
-        nn.Upsample(scale_factor=2), nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        nn.Upsample(scale_factor=2), nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias)
     )
 
 
@@ -72,11 +74,12 @@ class DCGenerator(nn.Module):
         self.num_classes = _check_classes(num_classes)
         self.norm = _check_name("norm", norm, ("batch", "none"))
         up = _UPSAMPLINGS[_check_name("upsampling", upsampling, tuple(_UPSAMPLINGS))]
+        bias = norm == "none"  # BatchNorm retranche la moyenne, donc tout biais
         self.layers = nn.Sequential(
-            nn.Linear(latent_dim + (num_classes or 0), 2 * width * 49),
+            nn.Linear(latent_dim + (num_classes or 0), 2 * width * 49, bias=bias),
             nn.Unflatten(1, (2 * width, 7, 7)), *_normed(norm, 2 * width), nn.ReLU(),
-            up(2 * width, width), *_normed(norm, width), nn.ReLU(),  # 7 -> 14
-            up(width, width // 2), *_normed(norm, width // 2), nn.ReLU(),  # 14 -> 28
+            up(2 * width, width, bias), *_normed(norm, width), nn.ReLU(),  # 7 -> 14
+            up(width, width // 2, bias), *_normed(norm, width // 2), nn.ReLU(),  # 14 -> 28
             nn.Conv2d(width // 2, 1, 3, padding=1),
         )  # fmt: skip
 
@@ -115,11 +118,11 @@ class DCDiscriminator(nn.Module):
         width = check_whole("width", width)
         self.num_classes = _check_classes(num_classes)
         self.norm = _check_name("norm", norm, _NORMS)
-        bounded = _bounded if norm == "spectral" else nn.Identity()
+        bounded = spectral_norm if norm == "spectral" else nn.Identity()
         self.body = nn.Sequential(
             bounded(nn.Conv2d(1 + (num_classes or 0), width, 4, stride=2, padding=1)),  # 28 -> 14
             nn.LeakyReLU(0.2),
-            bounded(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),  # 14 -> 7
+            bounded(nn.Conv2d(width, 2 * width, 4, 2, padding=1, bias=norm != "batch")),  # 14 -> 7
             *_normed(norm, 2 * width), nn.LeakyReLU(0.2),
             nn.Flatten(),
         )  # fmt: skip
@@ -147,39 +150,6 @@ class DCDiscriminator(nn.Module):
                 trop ou hors de l'intervalle, lot d'une seule image à normaliser.
         """
         return self.to_logit(self.features(x, labels))
-
-
-class SpectralNorm(nn.Module):
-    """Divise des poids W par leur plus grande valeur singulière, σ(W) = max ‖Wv‖ / ‖v‖.
-
-    σ est suivie par la méthode de la puissance, une itération par pas (Miyato et coll., 2018,
-    algorithme 1). Comme `torch.nn.utils.parametrizations.spectral_norm`, sans les écritures sur
-    place qui empêchent d'en empiler plusieurs dans un `Ensemble`.
-
-    Args:
-        weight: poids à borner [C, …], lus comme une matrice de C lignes.
-    """
-
-    def __init__(self, weight: Tensor):
-        super().__init__()
-        matrix = weight.detach().flatten(start_dim=1)  # [C, …]
-        for name, size in zip("uv", matrix.shape, strict=True):
-            self.register_buffer(name, F.normalize(torch.randn(size), dim=0))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Renvoie W / σ(W), de la même forme, où σ = uᵀ W v."""
-        matrix = weight.flatten(start_dim=1)
-        if self.training:
-            with torch.no_grad():
-                self.v.copy_(F.normalize(matrix.T @ self.u, dim=0))
-                self.u.copy_(F.normalize(matrix @ self.v, dim=0))
-        # Une copie : l'appel suivant changera u et v avant que celui-ci soit dérivé.
-        return weight / (self.u.clone() @ (matrix @ self.v.clone()))
-
-
-def _bounded(layer: nn.Module) -> nn.Module:
-    register_parametrization(layer, "weight", SpectralNorm(layer.weight))
-    return layer
 
 
 def _normed(norm: str, channels: int) -> list[nn.Module]:

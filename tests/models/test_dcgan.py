@@ -58,6 +58,12 @@ def test_images_of_28_by_28_in_the_unit_interval(norm, upsampling):
     assert drawn.max() <= 1
 
 
+def test_images_drawn_in_bf16_are_float32():
+    """Une sigmoïde en bf16 s'arrondirait à 1 dès un logit de 6,25."""
+    with torch.autocast("cpu", torch.bfloat16):
+        assert DCGenerator(width=4)(torch.randn(2, 100)).dtype == torch.float32
+
+
 def test_logits_and_features():
     model, x = DCDiscriminator(4).eval(), torch.rand(5, 1, 28, 28)
     assert model(x).shape == (5, 1)
@@ -143,6 +149,13 @@ def test_bordering_pixels_of_the_uneven_upsampling():
         nn.init.constant_(weight, float("weight" in name))
     row = last(torch.ones(1, 1, 14, 14))[0, 0, 0]
     assert row.tolist() == [1, 2] * 13 + [1, 1]
+
+
+def test_nearest_doubles_each_pixel_before_its_convolution():
+    double, convolution = DCGenerator(width=1, upsampling="nearest").layers[-1]
+    x = torch.rand(2, 1, 14, 14)
+    assert torch.equal(double(x), x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
+    assert convolution(double(x)).shape == (2, 1, 28, 28)
 
 
 # --- les classes ----------------------------------------------------------------------------------
@@ -316,6 +329,17 @@ def test_classes_of_another_set_stop_fit_in_words():
     players = {"generator": Player(networks[0], generator_step(*networks))}
     with pytest.raises(ValueError, match="entre 0 et 4 attendues"):
         quiet_fit(players, images(8).batches(8), 1)
+
+
+@pytest.mark.parametrize(("z", "message"), [
+    (torch.zeros(3, 64), r"codes z \[B, 100\] attendus, reçu \[3, 64\]"),
+    (torch.zeros(3, 100, dtype=torch.int64), "codes z en torch.int64 pour un modèle en"),
+    (torch.zeros(3, 100, dtype=torch.float64), "codes z en torch.float64 pour un modèle en"),
+    ([0.0] * 100, "codes z : un tenseur est attendu, reçu list"),
+])  # fmt: skip
+def test_noise_that_does_not_fit(z, message):
+    with pytest.raises(ValueError, match=message):
+        DCGenerator(width=2)(z)
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.5, 255.0, float("nan")])

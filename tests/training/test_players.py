@@ -339,7 +339,7 @@ def test_a_player_without_a_model_is_refused():
     model = nn.Linear(3, 1)
     with pytest.raises(TypeError, match=r"'generator' doit être un labkit.Player\(model, step\)"):
         quiet_fit({"generator": linear_step(model)}, regression()[0], 1)
-    with pytest.raises(TypeError, match="model attend un torch.nn.Module, reçu NoneType"):
+    with pytest.raises(TypeError, match=r"reçu NoneType. Donnez à 'generator' .*Player\(model"):
         quiet_fit({"generator": Player(None, linear_step(model))}, regression()[0], 1)
     with pytest.raises(ValueError, match="au moins un joueur"):
         quiet_fit({}, regression()[0], 1)
