@@ -189,7 +189,7 @@ function installWorker(root) {
     const count = lib.SIDE * lib.SIDE;
     return Float32Array.from({ length: count }, (_, k) => {
       const total = game.exact[k] + shares[k];
-      return total > 1e-5 ? game.exact[k] / total : NaN;
+      return total > 3e-5 ? game.exact[k] / total : NaN;
     });
   }
 
