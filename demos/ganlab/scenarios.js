@@ -31,9 +31,9 @@ function installScenarios(root) {
       choices: ["G : un meilleur maître l'instruit mieux", "aucun des deux", "D : G n'apprend presque plus rien"],
       right: 2,
       seen:
-        "D rejette presque tous les points de G avec certitude ; la perte minimax y est plate, et G reçoit " +
-        "peu de gradient. Choisissez Adam, taux 0,002 et 0,001 : il remet ce gradient à l'échelle, et " +
-        "la famine disparaît.",
+        "D rejette beaucoup de points de G avec certitude ; la perte minimax y est plate, et G en reçoit peu de " +
+        "gradient. Avec une seule mise à jour de D par pas, l'écart descend bien plus bas ; avec Adam, taux " +
+        "0,002 et 0,001, aussi : il remet le gradient à l'échelle.",
     },
     {
       title: "Cinq mises à jour de D pour une de G",

@@ -226,6 +226,21 @@ def test_an_experiment_asks_for_a_prediction_first(open_page):
     assert page.get_by_label("Neurones cachés de G").input_value() == "2"
 
 
+def test_what_the_experiments_say_holds(open_page):
+    """Les verdicts affichés, remesurés dans la page sur leur graine."""
+    play = """([rank, changes]) => {
+      const played = game.createGame({ ...scenarios[rank].rules, batchSize: 128, ...changes });
+      for (let k = 0; k < 500; k++) game.step(played);
+      return { js: game.measure(played).js, loss: played.losses.discriminator };
+    }"""
+    page = open_paused(open_page)
+    line, small, strong = (page.evaluate(play, [rank, {}]) for rank in (0, 1, 2))
+    assert line["js"] > 0.3 and small["js"] > 0.25 and small["loss"] < 1.2
+    relieved = page.evaluate(play, [2, {"updates": [1, 1]}])
+    adam = page.evaluate(play, [2, {"optimizer": "adam", "rates": [2e-3, 1e-3]}])
+    assert strong["js"] > 1.3 * relieved["js"] and strong["js"] > 2 * adam["js"]
+
+
 def test_everything_is_reached_by_keyboard(open_page):
     page = open_paused(open_page)
     page.get_by_text("Ce que voit chaque neurone de D").click()
