@@ -7,7 +7,10 @@
 
   const SCENARIO_STEPS = 1200;
   const MOST_POINTS = 400; // d'une courbe ; au-delà, une valeur sur deux suffit
-  const SPOKEN = 500; // pas entre deux lectures du texte vivant
+  const SPOKEN = 10_000; // ms entre deux lectures du texte vivant
+
+  const DIVERGED =
+    "La partie a divergé : des poids sont infinis. Baissez les taux, ou prenez Adam, puis « Recommencer ».";
 
   /* --- les réglages : lire, ou dire ce qui ne va pas -------------------------------------------- */
 
@@ -296,7 +299,7 @@
       this.rules = rules;
       this.curves = { steps: [], discriminator: [], generator: [], js: [], kl: [] };
       this.shown = null;
-      this.lastSpoken = 0;
+      this.hasDiverged = false;
       this.buildNeurons(rules.discriminatorDims);
       this.worker.postMessage({ action: "begin", rules });
       if (this.pace !== "pause") this.worker.postMessage({ action: "pace", pace: this.pace });
@@ -350,9 +353,18 @@
         this.draw();
         this.worker.postMessage({ action: "drawn" });
       });
-      const { steps } = frame;
-      if (this.scenario && steps >= SCENARIO_STEPS) this.conclude();
-      if (this.speakSoon || steps - this.lastSpoken >= SPOKEN) this.describe();
+      if (!frame.drawn.every(Number.isFinite)) return this.diverge();
+      if (this.scenario && frame.steps >= SCENARIO_STEPS) this.conclude();
+      if (this.speakSoon || performance.now() - this.lastSpoken >= SPOKEN) this.describe();
+    }
+
+    diverge() {
+      if (this.hasDiverged) return;
+      this.hasDiverged = true;
+      this.wasStopped = true;
+      this.setPace("pause");
+      this.speakSoon = false;
+      this.say(DIVERGED);
     }
 
     record(measure) {
@@ -375,6 +387,7 @@
 
     summary() {
       const { curves, frame } = this;
+      if (this.hasDiverged) return DIVERGED;
       const last = (name) => curves[name][curves[name].length - 1];
       const losses = Number.isFinite(last("discriminator")) && Number.isFinite(last("generator"))
         ? ` · perte de D ${french(last("discriminator"), 2)}, de G ${french(last("generator"), 2)}` : "";
@@ -386,7 +399,7 @@
     /* Lu à voix haute de loin en loin, et à chaque arrêt. */
     describe() {
       this.speakSoon = false;
-      this.lastSpoken = this.frame.steps;
+      this.lastSpoken = performance.now();
       const text = this.summary();
       this.say(this.pace === "pause" ? `En pause. ${text}` : text);
       for (const [name, canvas] of Object.entries(this.canvases)) {

@@ -211,6 +211,22 @@ def test_a_live_setting_changes_the_game_under_way(open_page):
     assert steps_of(page) == 1
 
 
+def test_a_game_that_diverges_says_so_and_starts_again(open_page):
+    page = open_paused(open_page)
+    page.get_by_label("Optimiseur").select_option("sgd")
+    for camp in "DG":
+        page.get_by_label(f"Taux d'apprentissage de {camp}").fill("1")
+    page.get_by_label("Perte", exact=True).select_option("least_squares")
+    page.get_by_role("button", name="Recommencer").click()
+    page.get_by_role("button", name="Jouer").click()
+    page.wait_for_function(f"{TEXT}.includes('a divergé')", timeout=60_000)
+    assert page.get_by_role("button", name="Jouer").is_visible()
+    page.get_by_label("Optimiseur").select_option("adam")
+    page.get_by_role("button", name="Recommencer").click()
+    page.get_by_role("button", name="Un pas").click()
+    wait_for_steps(page, 1)
+
+
 def test_an_experiment_asks_for_a_prediction_first(open_page):
     page = open_paused(open_page)
     page.get_by_role("button", name="Un G trop petit").click()
