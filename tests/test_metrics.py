@@ -14,6 +14,7 @@ from labkit import metrics
 from labkit.data import load_images
 from labkit.metrics import (
     accuracy,
+    class_entropy,
     conditional_accuracy,
     diversity,
     fid,
@@ -76,6 +77,37 @@ def test_recognition_with_another_threshold():
 
 def test_recognition_of_flat_images():
     assert recognition(Fake(), FIVE.flatten(1)) == recognition(Fake(), FIVE)
+
+
+def drawn_from(classes, count: int = 10) -> torch.Tensor:
+    """Des images dont `Fake(count)` donne ces classes, et toutes les autres pour improbables."""
+    return images_of((0.9 * torch.eye(count) + 0.01)[classes].tolist())
+
+
+@pytest.mark.parametrize(("classes", "expected"), [
+    ([3, 3, 3, 3], 0.0),
+    (list(range(10)) * 2, 1.0),
+    ([2, 7, 2, 7], math.log(2) / math.log(10)),
+    ([0, 0, 0, 9], (2 * math.log(2) - 0.75 * math.log(3)) / math.log(10)),
+])  # fmt: skip
+def test_class_entropy_in_closed_form(classes, expected):
+    """Une classe, toutes, deux à parts égales, deux dont l'une trois fois plus fréquente."""
+    measured = class_entropy(Fake(10), drawn_from(classes))
+    assert measured == pytest.approx(expected, abs=1e-12)
+
+
+def test_class_entropy_is_a_share_of_its_maximum():
+    """Deux classes à parts égales : tout, si le classifieur en connaît deux ; la moitié, quatre."""
+    for known, expected in ((2, 1.0), (4, 0.5)):
+        images = drawn_from([0, 1, 1, 0], known)
+        assert class_entropy(Fake(known), images) == pytest.approx(expected)
+
+
+def test_class_entropy_counts_unsure_images_as_the_others():
+    measured = class_entropy(Fake(), FIVE)  # dont deux peu sûres
+    expected = -sum(p * math.log(p) for p in (0.6, 0.2, 0.2)) / math.log(3)
+    assert measured == pytest.approx(expected)
+    assert class_entropy(Fake(), FIVE.flatten(1)) == measured
 
 
 def test_accuracy_by_hand():
@@ -324,6 +356,7 @@ def test_images_outside_the_unit_interval(bad):
     network, labels = first_pixels(3), torch.zeros(5, dtype=torch.int64)
     for measure in (
         lambda: recognition(Fake(), x),
+        lambda: class_entropy(Fake(), x),
         lambda: accuracy(Fake(), x, labels),
         lambda: conditional_accuracy(Fake(), x, labels),
         lambda: fid(network, FIVE, x),
@@ -337,6 +370,8 @@ def test_no_image_at_all():
     empty, none = torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64)
     with pytest.raises(ValueError, match="aucune image"):
         recognition(Fake(), empty)
+    with pytest.raises(ValueError, match="aucune image"):
+        class_entropy(Fake(), empty)
     with pytest.raises(ValueError, match="aucune image"):
         accuracy(Fake(), empty, none)
 
@@ -374,6 +409,7 @@ def test_arrays_are_refused(digits):
     network = first_pixels(3)
     for measure, name in (
         (lambda: recognition(Fake(), array), "images"),
+        (lambda: class_entropy(Fake(), array), "images"),
         (lambda: accuracy(Fake(), array, labels), "images"),
         (lambda: accuracy(Fake(), FIVE, labels.numpy()), "labels"),
         (lambda: accuracy(Fake(), FIVE, labels.tolist()), "labels"),
@@ -420,7 +456,7 @@ def test_diversity_needs_two_images_a_class():
     ("0.9", "reçu '0.9' : écrivez threshold=0.9"),
     (torch.tensor(0.5), r"reçu tensor\(0.5000\) : écrivez threshold=0.5"),
     (None, "reçu None"),
-])
+])  # fmt: skip
 def test_a_threshold_is_a_number(threshold, advice):
     with pytest.raises(TypeError, match=f"threshold attend un nombre, {advice}"):
         recognition(Fake(), FIVE, threshold)
@@ -450,8 +486,9 @@ def test_boolean_labels_are_refused(measure):
 def test_a_classifier_without_features_is_refused(digits):
     with pytest.raises(TypeError, match="classifier : Fake n'a pas de méthode `features`"):
         fid(Fake(), digits[:4], digits[4:8])
-    with pytest.raises(TypeError, match="classifier attend un torch.nn.Module, reçu function"):
-        recognition(lambda x: x, digits[:4])
+    for measure in (recognition, class_entropy):
+        with pytest.raises(TypeError, match="classifier attend un torch.nn.Module, reçu function"):
+            measure(lambda x: x, digits[:4])
 
 
 def test_diversity_reads_the_images_of_the_other_measures():

@@ -50,7 +50,7 @@ class DCGenerator(nn.Module):
 
     Args:
         latent_dim: dimension de z.
-        width: canaux de la carte 14×14, pair ; la 7×7 en a le double, la 28×28 la moitié.
+        width: canaux de la carte 14×14, au moins 2 ; la 7×7 en a le double, la 28×28 la moitié.
         num_classes: nombre de classes d'un modèle conditionnel, ou None.
         norm: "batch", une normalisation par lot après chaque couche cachée, ou "none".
         upsampling: façon de doubler le côté d'une carte : "transposed", convolution transposée de
@@ -74,7 +74,7 @@ class DCGenerator(nn.Module):
         self.num_classes = _check_classes(num_classes)
         self.norm = _check_name("norm", norm, ("batch", "none"))
         up = _UPSAMPLINGS[_check_name("upsampling", upsampling, tuple(_UPSAMPLINGS))]
-        bias = norm == "none"  # BatchNorm retranche la moyenne, donc tout biais
+        bias = norm == "none"  # BatchNorm apprend son propre décalage, un par canal
         self.layers = nn.Sequential(
             nn.Linear(latent_dim + (num_classes or 0), 2 * width * 49, bias=bias),
             nn.Unflatten(1, (2 * width, 7, 7)), *_normed(norm, 2 * width), nn.ReLU(),

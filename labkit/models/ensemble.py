@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
+from labkit.models.checks import trusted_inputs
+
 
 class Ensemble(nn.Module):
     """K réseaux indépendants, appelés comme un seul : [K · B, …] -> [K · B, …].
 
-    Le premier lit les B premières lignes, le deuxième les B suivantes, et ainsi de suite. Une
-    perte moyenne sur les K · B lignes est la moyenne des K pertes : chaque réseau y reçoit son
-    gradient divisé par K.
+    Le premier lit les B premières lignes de chaque argument, le deuxième les B suivantes, et ainsi
+    de suite. Une perte moyenne sur les K · B lignes est la moyenne des K pertes : chaque réseau y
+    reçoit son gradient divisé par K, ce qui ne change rien pour Adam, à son ε près.
 
     Args:
         modules: au moins un réseau, tous de même architecture, leurs poids tirés ou appris à part.
@@ -31,47 +33,67 @@ class Ensemble(nn.Module):
     def __init__(self, modules: Sequence[nn.Module]):
         super().__init__()
         _check_same(modules)
-        weights, _ = stack_module_state(list(modules))
-        self._names = {name.replace(".", "__"): name for name in weights}
-        for flat, name in self._names.items():  # torch réserve les points aux sous-modules
-            self.register_parameter(flat, nn.Parameter(weights[name].detach()))
+        parameters, buffers = stack_module_state(list(modules))
+        self._names = {_flat(name): name for name in (*parameters, *buffers)}
+        for name, value in parameters.items():
+            self.register_parameter(_flat(name), nn.Parameter(value.detach()))
+        for name, value in buffers.items():
+            self.register_buffer(_flat(name), value)
         self.count = len(modules)
         # Ce qu'un tirage demande à un générateur.
         self.latent_dim = getattr(modules[0], "latent_dim", None)
+        self.num_classes = getattr(modules[0], "num_classes", None)
         # Dans une liste : ce modèle sans poids n'est ni entraîné, ni enregistré.
         self._skeleton = [copy.deepcopy(modules[0]).to("meta")]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Applique chaque réseau à sa part de x [K · B, …].
+    def train(self, mode: bool = True) -> Ensemble:
+        """Met les K réseaux en mode entraînement, ou évaluation."""
+        self._skeleton[0].train(mode)
+        return super().train(mode)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Applique chaque réseau à sa part des arguments [K · B, …].
 
         Raises:
             ValueError: nombre de lignes qui n'est pas un multiple de K.
         """
-        if len(x) % self.count:
-            raise ValueError(
-                f"un ensemble de {self.count} réseaux se partage un lot d'un multiple de "
-                f"{self.count} lignes, reçu {len(x)}."
-            )
-        parts = x.unflatten(0, (self.count, -1))  # [K, B, …]
-        return torch.vmap(self._one)(self._weights(), parts).flatten(0, 1)
+        parts = [self._split(x) for x in inputs]  # [K, B, …]
+        with trusted_inputs():  # vmap ne sait pas lire une valeur pour décider
+            outputs = torch.vmap(self._one, randomness="different")(self._state(), *parts)
+        return outputs.flatten(0, 1)  # [K, B, …] -> [K · B, …]
 
     def members(self) -> list[nn.Module]:
         """Les K réseaux, séparés : chacun une copie."""
-        return [self._member(rank) for rank in range(self.count)]
+        weights = {self._names[name]: value for name, value in self.state_dict().items()}
+        return [
+            self._member({name: w[k] for name, w in weights.items()}) for k in range(self.count)
+        ]
 
-    def _member(self, rank: int) -> nn.Module:
-        weights = {name: value[rank].detach() for name, value in self._weights().items()}
+    def _member(self, weights: dict[str, Tensor]) -> nn.Module:
         device = next(iter(weights.values())).device
         member = copy.deepcopy(self._skeleton[0]).to_empty(device=device)
         member.load_state_dict(weights)
         return member.train(self.training)
 
-    def _weights(self) -> dict[str, Tensor]:
-        """Les poids des K réseaux, [K, …], sous les noms qu'ils ont dans un seul."""
-        return {self._names[flat]: value for flat, value in self._parameters.items()}
+    def _state(self) -> dict[str, Tensor]:
+        own = {**self._parameters, **self._buffers}
+        return {self._names[name]: value for name, value in own.items()}
 
-    def _one(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-        return functional_call(self._skeleton[0], weights, (x,))
+    def _one(self, state: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        return functional_call(self._skeleton[0], state, inputs)
+
+    def _split(self, x: Tensor) -> Tensor:
+        if len(x) % self.count:
+            raise ValueError(
+                f"un ensemble de {self.count} réseaux se partage un lot d'un multiple de "
+                f"{self.count} lignes, reçu {len(x)}."
+            )
+        return x.unflatten(0, (self.count, -1))
+
+
+def _flat(name: str) -> str:
+    """Un nom de paramètre sans point : torch les réserve aux sous-modules."""
+    return name.replace(".", "__")
 
 
 def _check_same(modules: Sequence[nn.Module]) -> None:

@@ -1,5 +1,6 @@
 """Le DCGAN du lab 05 : ses formes, ce que la classe y change, ses damiers, ses normalisations."""
 
+import itertools
 from functools import partial
 
 import pytest
@@ -29,24 +30,39 @@ def count(module: nn.Module) -> int:
 @pytest.mark.parametrize(("upsampling", "kernel"), [
     ("transposed", 16), ("uneven", 9), ("nearest", 9),
 ])  # fmt: skip
-@pytest.mark.parametrize("width", [4, 64])
+@pytest.mark.parametrize("width", [5, 64])
 def test_generator_parameter_count(width, upsampling, kernel, norm, num_classes):
-    """Une couche dense, deux agrandissements, deux paramètres par canal normalisé."""
-    dense = (20 + (num_classes or 0) + 1) * 2 * width * 49
-    ups = kernel * 2 * width * width + width + kernel * width + 1
-    norms = 2 * (2 * width + width) if norm == "batch" else 0
+    """Une couche dense, deux agrandissements, une convolution ; une normalisation, ou un biais."""
+    half = width // 2
+    dense = (20 + (num_classes or 0)) * 98 * width
+    ups = kernel * (2 * width * width + width * half)
+    norms = 2 * (2 * width + width + half) if norm == "batch" else 98 * width + width + half
     model = DCGenerator(20, width, num_classes, norm, upsampling)
-    assert count(model) == dense + ups + norms
+    assert count(model) == dense + ups + norms + 9 * half + 1
 
 
 @pytest.mark.parametrize("num_classes", [None, 3])
 @pytest.mark.parametrize("norm", ["batch", "spectral", "none"])
 @pytest.mark.parametrize("width", [4, 64])
 def test_discriminator_parameter_count(width, norm, num_classes):
-    convolutions = 16 * (1 + (num_classes or 0)) * width + width + 16 * 2 * width**2 + 2 * width
-    norms = 2 * 2 * width if norm == "batch" else 0
+    convolutions = 16 * (1 + (num_classes or 0)) * width + width + 16 * 2 * width**2
+    norms = 2 * 2 * width if norm == "batch" else 2 * width
     model = DCDiscriminator(width, num_classes, norm)
     assert count(model) == convolutions + norms + 98 * width + 1
+
+
+@pytest.mark.parametrize("build", [
+    *[partial(DCGenerator, norm=norm, upsampling=upsampling)
+      for norm in ("batch", "none") for upsampling in UPSAMPLINGS],
+    *[partial(DCDiscriminator, norm=norm) for norm in ("batch", "spectral", "none")],
+])  # fmt: skip
+def test_a_bias_where_no_batch_normalization_follows(build):
+    """Chaque normalisation par lot retranche la moyenne du canal, et a son propre décalage."""
+    kinds = nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d
+    layers = [m for m in build(width=4).modules() if isinstance(m, kinds)]
+    for layer, after in itertools.pairwise([*layers, None]):
+        if not isinstance(layer, nn.BatchNorm2d):
+            assert (layer.bias is None) == isinstance(after, nn.BatchNorm2d)
 
 
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
@@ -79,7 +95,8 @@ def test_maps_grow_in_the_generator_and_shrink_in_the_discriminator():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Unflatten)):
             layer.register_forward_hook(lambda _, __, out: sizes.append(tuple(out.shape[1:])))
     discriminator(generator(torch.randn(2, 100)))
-    assert sizes == [(16, 7, 7), (8, 14, 14), (1, 28, 28), (8, 14, 14), (16, 7, 7)]
+    up, down = [(16, 7, 7), (8, 14, 14), (4, 28, 28), (1, 28, 28)], [(8, 14, 14), (16, 7, 7)]
+    assert sizes == up + down
 
 
 def normalized(h, norm):
@@ -88,7 +105,7 @@ def normalized(h, norm):
 
 
 def test_layer_by_layer():
-    generator, discriminator = DCGenerator(5, 3).eval(), DCDiscriminator(3).eval()
+    generator, discriminator = DCGenerator(5, 4).eval(), DCDiscriminator(3).eval()
     norms = [m for net in (generator, discriminator) for m in net.modules()
              if isinstance(m, nn.BatchNorm2d)]  # fmt: skip
     for norm in norms:  # des moyennes et des échelles quelconques
@@ -97,18 +114,19 @@ def test_layer_by_layer():
         nn.init.normal_(norm.weight)
         nn.init.normal_(norm.bias)
     z, part = torch.randn(4, 5), generator.layers
-    h = (z @ part[0].weight.T + part[0].bias).view(4, 6, 7, 7)
-    h = normalized(h, norms[0]).clamp(min=0)
-    h = F.conv_transpose2d(h, part[4].weight, part[4].bias, stride=2, padding=1)
+    h = normalized((z @ part[0].weight.T).view(4, 8, 7, 7), norms[0]).clamp(min=0)
+    h = F.conv_transpose2d(h, part[4].weight, stride=2, padding=1)
     h = normalized(h, norms[1]).clamp(min=0)
-    h = F.conv_transpose2d(h, part[7].weight, part[7].bias, stride=2, padding=1)
+    h = F.conv_transpose2d(h, part[7].weight, stride=2, padding=1)
+    h = normalized(h, norms[2]).clamp(min=0)
+    h = F.conv2d(h, part[10].weight, part[10].bias, padding=1)
     x = 1 / (1 + torch.exp(-h))
     torch.testing.assert_close(generator(z), x)
 
     part = discriminator.body
     h = F.conv2d(2 * x - 1, part[0].weight, part[0].bias, stride=2, padding=1)
     h = torch.where(h > 0, h, 0.2 * h)
-    h = normalized(F.conv2d(h, part[2].weight, part[2].bias, stride=2, padding=1), norms[2])
+    h = normalized(F.conv2d(h, part[2].weight, stride=2, padding=1), norms[3])
     h = torch.where(h > 0, h, 0.2 * h).flatten(1)
     torch.testing.assert_close(discriminator.features(x), h)
     expected = h @ discriminator.to_logit.weight.T + discriminator.to_logit.bias
@@ -121,39 +139,61 @@ def test_every_parameter_learns(norm):
     F.softplus(-discriminator(generator(torch.randn(16, 100)))).mean().backward()
     for network in (generator, discriminator):
         assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-        assert any(p.grad.abs().sum() > 0 for p in network.parameters())
+        assert all(p.grad.abs().max() > 1e-6 for p in network.parameters())
 
 
 # --- les damiers ----------------------------------------------------------------------------------
 
 
+def doublings(model: DCGenerator) -> list[nn.Module]:
+    """Ce qui double le côté des cartes : 7 -> 14, puis 14 -> 28."""
+    return [m for m in model.layers if isinstance(m, (nn.ConvTranspose2d, nn.Sequential))]
+
+
+def all_ones(upsampling: str) -> DCGenerator:
+    """Un générateur dont tous les poids valent 1, et les biais 0."""
+    model = DCGenerator(width=2, norm="none", upsampling=upsampling)
+    for name, weight in model.named_parameters():
+        nn.init.constant_(weight, float("weight" in name))
+    return model
+
+
+@pytest.mark.parametrize("stage", [0, 1])
 @pytest.mark.parametrize(("upsampling", "inside"), [
     ("transposed", [2, 2]), ("uneven", [1, 2]), ("nearest", [3, 3]),
 ])  # fmt: skip
-def test_who_receives_how_much(upsampling, inside):
+def test_who_receives_how_much(upsampling, inside, stage):
     """Tous les poids à 1, une carte de 1 : chaque pixel produit compte les termes qu'il reçoit.
 
     Le long d'un axe, noyau 3 et pas 2 donnent 1, 2, 1, 2… ; les deux autres, autant à tous.
     """
-    last = DCGenerator(width=1, upsampling=upsampling).layers[-1]
-    for name, weight in last.named_parameters():
-        nn.init.constant_(weight, float("weight" in name))
-    counts = last(torch.ones(1, 1, 14, 14))[0, 0, 1:-1, 1:-1]  # sans le bord
-    line = torch.tensor(inside[::-1] * 13, dtype=torch.float32)  # part du pixel 1
-    assert torch.equal(counts, line[:, None] * line)
+    double, channels, side = doublings(all_ones(upsampling))[stage], (4, 2)[stage], (7, 14)[stage]
+    counts = double(torch.ones(1, channels, side, side))[0, 0, 1:-1, 1:-1]  # sans le bord
+    line = torch.tensor(inside[::-1] * (side - 1), dtype=torch.float32)  # part du pixel 1
+    assert torch.equal(counts, channels * line[:, None] * line)
 
 
 def test_bordering_pixels_of_the_uneven_upsampling():
-    last = DCGenerator(width=1, upsampling="uneven").layers[-1]
-    for name, weight in last.named_parameters():
-        nn.init.constant_(weight, float("weight" in name))
-    row = last(torch.ones(1, 1, 14, 14))[0, 0, 0]
-    assert row.tolist() == [1, 2] * 13 + [1, 1]
+    row = doublings(all_ones("uneven"))[1](torch.ones(1, 2, 14, 14))[0, 0, 0]
+    assert row.tolist() == [2 * terms for terms in [1, 2] * 13 + [1, 1]]
+
+
+@pytest.mark.parametrize(("upsampling", "inside"), [
+    ("transposed", [12, 12, 12, 12]), ("uneven", [7, 6, 8, 6]), ("nearest", [27, 27, 27, 27]),
+])  # fmt: skip
+def test_the_last_convolution_does_not_hide_the_checkerboard(upsampling, inside):
+    """Les termes que reçoit chaque pixel de l'image, d'une carte 7×7 uniforme.
+
+    Deux fois noyau 3 et pas 2 donnent 1, 3, 2, 3… ; trois voisins font alors 7, 6, 8, 6…
+    """
+    counts = all_ones(upsampling).layers[1:](torch.ones(1, 4 * 49))[0, 0, 8:-8, 8:-8]
+    line = torch.tensor(inside * 3, dtype=torch.float32)  # part du pixel 8
+    assert torch.equal(counts, 4 * 2 * line[:, None] * line)
 
 
 def test_nearest_doubles_each_pixel_before_its_convolution():
-    double, convolution = DCGenerator(width=1, upsampling="nearest").layers[-1]
-    x = torch.rand(2, 1, 14, 14)
+    double, convolution = doublings(DCGenerator(width=2, upsampling="nearest"))[1]
+    x = torch.rand(2, 2, 14, 14)
     assert torch.equal(double(x), x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
     assert convolution(double(x)).shape == (2, 1, 28, 28)
 
@@ -288,7 +328,9 @@ def test_the_last_batch_of_one_stops_fit_in_words():
     ("DCDiscriminator", {"width": 4, "num_classes": 10}),
     ("DCDiscriminator", {"width": 4, "norm": "spectral"}),
     ("Generator", {"latent_dim": 8}),
+    ("Generator", {"latent_dim": 8, "hidden_dims": [32, 64]}),
     ("Discriminator", {"img_dim": 784}),
+    ("Discriminator", {"img_dim": 784, "hidden_dims": [64, 32]}),
 ])  # fmt: skip
 def test_networks_are_rebuilt_from_their_architecture(model, options):
     architecture = {"class": f"labkit.models.{model}", **options}
@@ -365,7 +407,8 @@ def test_images_that_do_not_fit(x, message):
     (partial(DCGenerator, upsampling="nearst"), "upsampling : .*Vouliez-vous dire 'nearest'"),
     (partial(DCDiscriminator, norm=None), "norm : batch, spectral, none sont connus, reçu None"),
     (partial(DCGenerator, latent_dim=0), "latent_dim doit valoir au moins 1"),
-    (partial(DCGenerator, width=0), "width doit valoir au moins 1"),
+    (partial(DCGenerator, width=1), "width doit valoir au moins 2, reçu width=1"),
+    (partial(DCDiscriminator, width=0), "width doit valoir au moins 1"),
     (partial(DCDiscriminator, num_classes=0), "num_classes doit valoir au moins 1"),
 ])  # fmt: skip
 def test_unknown_names_and_sizes(build, message):

@@ -1,6 +1,7 @@
 """Le GAN du lab 05 : réseaux, pertes et pénalités contre leurs formules, pas contre une boucle."""
 
 import copy
+import itertools
 import math
 from functools import partial
 
@@ -48,27 +49,42 @@ def count(module: nn.Module) -> int:
 # --- les réseaux ----------------------------------------------------------------------------------
 
 
+def dense_count(*sizes: int) -> int:
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
+
+
 @pytest.mark.parametrize(("latent_dim", "img_dim"), [(100, 784), (2, 9)])
 def test_parameter_counts(latent_dim, img_dim):
-    def dense(*sizes):
-        return sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+    expected = dense_count(latent_dim, 256, 512, 1024, img_dim)
+    assert count(Generator(latent_dim, img_dim)) == expected
+    assert count(Discriminator(img_dim)) == dense_count(img_dim, 1024, 512, 256, 1)
 
-    assert count(Generator(latent_dim, img_dim)) == dense(latent_dim, 256, 512, 1024, img_dim)
-    assert count(Discriminator(img_dim)) == dense(img_dim, 1024, 512, 256, 1)
+
+@pytest.mark.parametrize("hidden_dims", [(7,), [5, 3], torch.Size([8, 8, 8, 8])])
+def test_hidden_layers_of_the_sizes_given(hidden_dims):
+    generator, discriminator = Generator(4, 9, hidden_dims), Discriminator(9, hidden_dims)
+    assert count(generator) == dense_count(4, *hidden_dims, 9)
+    assert count(discriminator) == dense_count(9, *hidden_dims, 1)
+    layers = len(hidden_dims)
+    assert [type(m) for m in generator.layers] == [nn.Linear, nn.LeakyReLU] * layers + [nn.Linear]
+    judged = [nn.Linear, nn.LeakyReLU, nn.Dropout] * layers + [nn.Linear]
+    assert [type(m) for m in discriminator.layers] == judged
+    assert discriminator(generator(torch.randn(3, 4))).shape == (3, 1)
 
 
 def test_sizes_of_the_worksheet():
     assert (count(Generator()), count(Discriminator())) == (1_486_352, 1_460_225)
 
 
-def test_networks_layer_by_layer():
+@pytest.mark.parametrize("options", [{}, {"hidden_dims": (6, 5)}], ids=["worksheet", "small"])
+def test_networks_layer_by_layer(options):
     def dense(h, layers):
         for layer in layers[:-1]:
             h = h @ layer.weight.T + layer.bias
             h = torch.where(h > 0, h, 0.2 * h)
         return h @ layers[-1].weight.T + layers[-1].bias
 
-    generator, discriminator = Generator(3, 16), Discriminator(16).eval()
+    generator, discriminator = Generator(3, 16, **options), Discriminator(16, **options).eval()
     z, x = torch.randn(5, 3), torch.rand(5, 16)
     layers = [[m for m in net.layers if isinstance(m, nn.Linear)] for net in
               (generator, discriminator)]  # fmt: skip
@@ -297,7 +313,7 @@ def test_penalties_teach_the_critic(build, shape, penalty):
 
 
 def dense_networks() -> tuple[nn.Module, nn.Module]:
-    return Generator(), Discriminator()
+    return Generator(hidden_dims=(64, 48)), Discriminator(hidden_dims=(64, 48))
 
 
 def convolutional_networks(**options) -> tuple[nn.Module, nn.Module]:
@@ -408,9 +424,8 @@ def loop_of_the_worksheet(networks, batches, epochs, penalty=None, g_every=1):
 @pytest.mark.parametrize("build", [dense_networks, convolutional_networks])
 def test_fit_is_the_loop_of_the_worksheet_to_the_bit(build, options):
     batches = images(88).batches(8, shuffle=True)  # onze pas par époque
-    trained, start = build(), []
-    by_hand = copy.deepcopy(trained)
-    start = copy.deepcopy(trained)
+    trained = build()
+    by_hand, start = copy.deepcopy(trained), copy.deepcopy(trained)
     torch.manual_seed(1)
     quiet_fit(players(trained, **options), batches, 2)
     torch.manual_seed(1)
@@ -643,13 +658,24 @@ def test_a_generator_of_your_own_needs_no_classes():
     (lambda: Generator(latent_dim=0), "latent_dim doit valoir au moins 1"),
     (lambda: Generator(img_dim=-784), "img_dim doit valoir au moins 1"),
     (lambda: Discriminator(img_dim=0), "img_dim doit valoir au moins 1"),
+    (lambda: Generator(hidden_dims=(256, 0)), r"hidden_dims\[1\] doit valoir au moins 1"),
+    (lambda: Discriminator(hidden_dims=(-1,)), r"hidden_dims\[0\] doit valoir au moins 1"),
 ])  # fmt: skip
 def test_sizes_must_be_positive(build, message):
     with pytest.raises(ValueError, match=message):
         build()
 
 
-@pytest.mark.parametrize("build", [lambda: Generator(100.0), lambda: Discriminator("784")])
+@pytest.mark.parametrize("build", [
+    lambda: Generator(100.0), lambda: Discriminator("784"), lambda: Generator(hidden_dims=[2.5]),
+])  # fmt: skip
 def test_sizes_must_be_whole(build):
     with pytest.raises(TypeError, match="attend un nombre entier"):
         build()
+
+
+@pytest.mark.parametrize("network", [Generator, Discriminator])
+@pytest.mark.parametrize("hidden_dims", [256, (), None])
+def test_hidden_sizes_are_a_sequence(network, hidden_dims):
+    with pytest.raises(TypeError, match=r"hidden_dims attend une suite d'entiers, .*=\(64, 32\)"):
+        network(hidden_dims=hidden_dims)
