@@ -34,13 +34,14 @@ _PUBLIC = {
     "Table": "tables",
     "count_parameters": "tables",
     "number": "tables",
+    "explore": "widgets",
     "over_seeds": "spreads",
     "percent": "tables",
     "spread": "spreads",
 }
 _MODULES = (
-    "data", "exercises", "metrics", "models", "perceptron", "plots", "references", "spreads",
-    "studies", "tables", "training",
+    "data", "exercises", "metrics", "models", "perceptron", "plane", "plots", "points",
+    "references", "spreads", "studies", "tables", "training",
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]

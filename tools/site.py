@@ -37,6 +37,11 @@ VERBATIM = r"""
 # grand nombre. « ![ » ouvre une image ; « :-- », « :: » et « ::: » sont du balisage.
 BREAKABLE = r"(?<=[^\s|])[ ](?=[?;»%]|!(?!\[)|:(?![:-]))|(?<=«)[ ]|(?<=\d)[ ](?=\d{3}(?!\d))"
 
+STATIC_DEMOS = "_static/demos"
+DEMO = re.compile(r'data-demo="([\w-]+)"')
+# L'adresse d'abord : c'est elle que le site change.
+LOADED = re.compile(r'<script src="[^"]+"></script>|<link href="[^"]+" rel="stylesheet" />')
+
 PROSE = re.compile(f"{VERBATIM}|(?P<space>{BREAKABLE})", re.VERBOSE | re.DOTALL | re.MULTILINE)
 
 
@@ -91,7 +96,39 @@ class ImageAltText(Preprocessor):
         return cell, resources
 
 
-PREPROCESSORS = (FrenchSpaces(), FoldSolutions(), ImageAltText())
+class LiveDemos(Preprocessor):
+    """Donne aux pages les feuilles de style et les scripts de leurs démonstrations.
+
+    Une cellule la réserve par `<div … data-demo="nom">` ; la page `demos/nom/index.html`, qui
+    s'ouvre aussi seule, dit ce qu'elle charge.
+    """
+
+    def preprocess_cell(self, cell, resources, index):
+        """Traite une cellule (interface de nbconvert)."""
+        if cell.cell_type == "markdown":
+            for name in DEMO.findall(cell.source):
+                cell.source += "\n\n" + "\n".join(demo_tags(name))
+        return cell, resources
+
+
+def demo_tags(name: str, demos: Path = notebooks.ROOT / "demos") -> list[str]:
+    """Les balises qu'une page de labs/ ajoute pour la démonstration `demos/name/`.
+
+    Args:
+        name: nom de la démonstration.
+        demos: dossier des démonstrations.
+
+    Raises:
+        LabError: cette démonstration n'existe pas.
+    """
+    page = demos / name / "index.html"
+    if not page.is_file():
+        raise notebooks.LabError(f"démonstration {name!r} introuvable : {page.name} manque.")
+    tags = LOADED.findall(page.read_text(encoding="utf-8"))
+    return [tag.replace('="', f'="../{STATIC_DEMOS}/{name}/', 1) for tag in tags]
+
+
+PREPROCESSORS = (FrenchSpaces(), FoldSolutions(), ImageAltText(), LiveDemos())
 
 
 def site_notebook(notebook: NotebookNode) -> NotebookNode:
@@ -124,6 +161,8 @@ def assemble(root: Path, build: Path) -> Path:
     source, executed = build / "source", build / "executed"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source / "book")
+    if (root / "demos").is_dir():
+        shutil.copytree(root / "demos", source / "book" / STATIC_DEMOS)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, source / name)
     labs = notebooks.lab_paths(root / "labs")

@@ -21,6 +21,7 @@ from labkit.models.gan import (
     r1_r2_penalty,
     unit_gradient_penalty,
 )
+from labkit.models.plane import PlaneDiscriminator, PlaneGenerator
 from labkit.models.samplers import autoguidance, class_guidance, prediction
 from labkit.models.unet import UNet, UNetBlock, time_embedding
 from labkit.models.vae import (
@@ -53,6 +54,8 @@ __all__ = [
     "Discriminator",
     "Ensemble",
     "Generator",
+    "PlaneDiscriminator",
+    "PlaneGenerator",
     "UNet",
     "UNetBlock",
     "active_units",

@@ -16,6 +16,7 @@ from labkit.plots.images import (
     interpolation_strip,
     reconstructions,
 )
+from labkit.plots.plane import grid_image, point_cloud, seed_curves, square_map
 from labkit.plots.points import decision_boundary, latent_manifold, latent_scatter
 from labkit.plots.style import PALETTE, LabFigure, new_figure
 
@@ -25,6 +26,7 @@ __all__ = [
     "LabFigure",
     "animation",
     "decision_boundary",
+    "grid_image",
     "image_grid",
     "image_table",
     "interpolation_strip",
@@ -32,5 +34,8 @@ __all__ = [
     "latent_scatter",
     "loss_curves",
     "new_figure",
+    "point_cloud",
     "reconstructions",
+    "seed_curves",
+    "square_map",
 ]

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from nbformat.v4 import new_output
 
@@ -89,6 +91,33 @@ def test_sources_hold_pages_notebooks_and_computed_pages(built):
         "book/status.md",
         "labs/01_essai.ipynb",
     }
+
+
+def test_the_demos_are_among_the_static_files(built):
+    demo = built / "demos" / "jeu"
+    demo.mkdir(parents=True)
+    (demo / "jeu.js").write_text("0;", encoding="utf-8")
+    source = site.assemble(built, built / "_build")
+    assert (source / "book" / "_static" / "demos" / "jeu" / "jeu.js").read_text() == "0;"
+
+
+def test_a_page_loads_what_its_demo_loads(lab):
+    lab.cells[0].source += '\n\n<div class="ganlab" data-demo="ganlab"><p>Rien.</p></div>'
+    site.site_notebook(lab)
+    added = lab.cells[0].source.partition("</div>")[2]
+    assert '<link href="../_static/demos/ganlab/ganlab.css" rel="stylesheet" />' in added
+    scripts = re.findall('src="(.+?)"', added)
+    assert scripts[0] == "../_static/demos/ganlab/../nn.js"
+    assert scripts[-1] == "../_static/demos/ganlab/ganlab.js"
+    demos = notebooks.ROOT / "demos" / "ganlab"
+    folder = "../_static/demos/ganlab/"
+    assert all((demos / script.removeprefix(folder)).is_file() for script in scripts)
+    assert set(demos.glob("*.js")) <= {demos / s.removeprefix(folder) for s in scripts}
+
+
+def test_an_unknown_demo_stops_the_site():
+    with pytest.raises(notebooks.LabError, match="'absente' introuvable"):
+        site.demo_tags("absente")
 
 
 def test_an_unexecuted_lab_stops_the_site(course, capsys):

@@ -1,0 +1,572 @@
+/* La page : réglages, commandes, dessins et texte vivant. Le calcul est dans un worker. */
+
+(() => {
+  "use strict";
+  const { nn, game: lib, views, scenarios } = globalThis;
+  const { french } = views;
+
+  const SCENARIO_STEPS = 1200;
+  const MOST_POINTS = 400; // d'une courbe ; au-delà, une valeur sur deux suffit
+  const SPOKEN = 10_000; // ms entre deux lectures du texte vivant
+
+  const DIVERGED =
+    "La partie a divergé : des poids sont infinis. Baissez les taux, ou prenez Adam, puis « Recommencer ».";
+
+  /* --- les réglages : lire, ou dire ce qui ne va pas -------------------------------------------- */
+
+  const toNumber = (text) => (text.trim() ? Number(text.trim().replace(",", ".")) : NaN);
+
+  function whole(low, high) {
+    return (text) => {
+      const value = toNumber(text);
+      if (Number.isInteger(value) && value >= low && value <= high) return value;
+      throw new Error(`Un entier de ${low} à ${high} est attendu.`);
+    };
+  }
+
+  function rate(text) {
+    const value = toNumber(text);
+    if (value > 0 && value <= 1) return value;
+    throw new Error("Un nombre plus grand que 0 et au plus égal à 1 est attendu, comme 0,002.");
+  }
+
+  function layers(text) {
+    const sizes = text.split(/[\s,;]+/).filter(Boolean).map(Number);
+    if (!sizes.length) throw new Error("Il faut au moins une couche cachée, comme 32.");
+    if (sizes.length > 4 || !sizes.every((n) => Number.isInteger(n) && n >= 1 && n <= 64)) {
+      throw new Error("Une à quatre couches de 1 à 64 neurones sont attendues, comme 32 32.");
+    }
+    return sizes;
+  }
+
+  const choice = (text) => text;
+
+  /* `live` : change sans recommencer la partie. */
+  const FIELDS = [
+    { name: "law", label: "Loi des vrais points", read: choice, options: {
+      line: "une droite", two_lines: "deux droites", ring: "un anneau", gaussians: "huit gaussiennes",
+      spiral: "une spirale", own: "celle que je dessine" } },
+    { name: "latentDim", label: "Dimension du bruit", read: Number, options: { 1: "1", 2: "2" } },
+    { name: "noise", label: "Loi du bruit", read: choice,
+      options: { gaussian: "gaussienne", uniform: "uniforme" } },
+    { name: "generatorDims", label: "Neurones cachés de G", read: layers, hint: "une couche par nombre" },
+    { name: "discriminatorDims", label: "Neurones cachés de D", read: layers, hint: "une couche par nombre" },
+    { name: "batchSize", label: "Points d'un lot", read: whole(8, 512) },
+    { name: "optimizer", label: "Optimiseur", read: choice, options: { adam: "Adam", sgd: "SGD" } },
+    { name: "loss", label: "Perte", read: choice, live: true, options: {
+      non_saturating: "log, non saturante", minimax: "log, minimax", least_squares: "moindres carrés" } },
+    { name: "updatesD", label: "Mises à jour de D par pas", read: whole(0, 20), live: true },
+    { name: "updatesG", label: "Mises à jour de G par pas", read: whole(0, 20), live: true },
+    { name: "rateD", label: "Taux d'apprentissage de D", read: rate, live: true },
+    { name: "rateG", label: "Taux d'apprentissage de G", read: rate, live: true },
+    { name: "seed", label: "Graine", read: whole(0, 999999) },
+  ];
+
+  const toText = (value) => (Array.isArray(value) ? value.join(" ") : String(value).replace(".", ","));
+
+  function toFields({ updates, rates, ...rules }) {
+    const [updatesD, updatesG] = updates;
+    const [rateD, rateG] = rates;
+    return { ...rules, updatesD, updatesG, rateD, rateG };
+  }
+
+  function toRules({ updatesD, updatesG, rateD, rateG, ...rules }) {
+    return { ...rules, updates: [updatesD, updatesG], rates: [rateD, rateG] };
+  }
+
+  /* --- le balisage -------------------------------------------------------------------------------- */
+
+  function element(tag, attributes = {}, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value !== false) node.setAttribute(name, value === true ? "" : value);
+    }
+    node.append(...children);
+    return node;
+  }
+
+  function field({ name, label, options, hint }, value, onChange) {
+    const id = `gl-${name}`;
+    const attributes = { id, name, "aria-describedby": `${id}-error`, onchange: () => onChange(name) };
+    const input = options
+      ? element("select", attributes, ...Object.entries(options).map(([key, text]) =>
+          element("option", { value: key, selected: key === String(value) }, text)))
+      : element("input", { ...attributes, type: "text", autocomplete: "off", value: toText(value),
+          inputmode: hint ? "text" : "decimal" });
+    const title = hint ? `${label} (${hint})` : label;
+    return element("div", { class: "gl-field" }, element("label", { for: id }, title), input,
+      element("p", { id: `${id}-error`, class: "gl-error" }));
+  }
+
+  const PANELS = {
+    cloud: ["Les points", "○ vrais, ■ tirés par G, traits : où D les pousse"],
+    heat: ["Ce que D croit", "bleu : vrai ; orange : tiré ; points de G en noir"],
+    best: ["Le D exact, p / (p + q)", "vide : aucun point ; q compté sur les derniers tirages"],
+    grid: ["La grille du bruit, vue par G", "foncé : rétréci ; bleu : retourné"],
+    losses: ["Les pertes", "trait plein : D ; tirets : G"],
+    gaps: ["Les écarts à la loi", "trait plein : JS ; tirets : KL, en nats"],
+  };
+
+  function panel([name, [title, legend]]) {
+    const canvas = element("canvas", { role: "img", "data-panel": name, "aria-label": title });
+    return element("figure", { class: "gl-panel" },
+      element("figcaption", {}, element("strong", {}, title), element("span", {}, legend)), canvas);
+  }
+
+  /* --- la démonstration --------------------------------------------------------------------------- */
+
+  class Demo {
+    constructor(host) {
+      this.host = host;
+      this.points = []; // dessinés par le lecteur
+      this.cursor = [0, 0];
+      this.curves = null;
+      this.frame = null;
+      this.pace = "pause";
+      this.scenario = null;
+      this.lastSpoken = 0;
+      this.shown = null; // [couche, neurone] montré à la place de D
+      this.build();
+      this.worker = startWorker();
+      this.worker.onmessage = ({ data }) => this.receive(data);
+      this.begin(lib.DEFAULTS);
+      this.watch();
+    }
+
+    build() {
+      const button = (label, action, more = {}) =>
+        element("button", { type: "button", onclick: action, ...more }, label);
+      this.form = element("form", { class: "gl-settings", "aria-label": "Réglages",
+        onsubmit: (event) => { event.preventDefault(); this.restart(); } },
+        ...FIELDS.map((f) => field(f, toFields(lib.DEFAULTS)[f.name], (name) => this.changed(name))));
+      this.playButton = button("Jouer", () => this.toggle(), { class: "gl-main" });
+      this.slow = element("input", { type: "checkbox", id: "gl-slow", onchange: () => this.slowed() });
+      const commands = element("div", { class: "gl-commands", role: "group", "aria-label": "Commandes" },
+        this.playButton,
+        button("Un pas", () => this.once("")),
+        button("D seul", () => this.once("D")),
+        button("G seul", () => this.once("G")),
+        element("span", { class: "gl-check" }, this.slow,
+          element("label", { for: "gl-slow" }, "Au ralenti")),
+        button("Recommencer", () => this.restart()));
+      this.status = element("p", { class: "gl-status" });
+      this.spoken = element("p", { class: "gl-hidden", role: "status" });
+      this.panels = element("div", { class: "gl-panels" }, ...Object.entries(PANELS).map(panel));
+      this.drawing = element("div", { class: "gl-drawing", hidden: true },
+        element("p", { id: "gl-drawing-help" }, "Tracez dans « Les points », à la souris ou au doigt ; au " +
+          "clavier, les flèches déplacent la croix, Entrée pose un point, Retour arrière ôte le dernier. " +
+          "Puis « Recommencer »."),
+        button("Effacer mon dessin", () => { this.points = []; this.draw(); this.say("Dessin effacé."); }));
+      this.neurons = element("div", { class: "gl-neurons" });
+      this.host.replaceChildren(this.buildScenarios(), commands, this.status, this.spoken, this.panels,
+        this.drawing,
+        element("details", {}, element("summary", {}, "Ce que voit chaque neurone de D"),
+          element("p", {}, "Survolez un neurone, ou parcourez-les avec les flèches : sa réponse remplace " +
+            "celle de D dans le second dessin."), this.neurons),
+        element("p", { class: "gl-title" }, "Réglages"), this.form);
+      this.canvases = Object.fromEntries([...this.panels.querySelectorAll("canvas")]
+        .map((canvas) => [canvas.dataset.panel, canvas]));
+      this.listenToDrawing(this.canvases.cloud);
+    }
+
+    /* --- les expériences : prédire, jouer, comparer --- */
+
+    buildScenarios() {
+      this.quiz = element("div", { class: "gl-quiz" });
+      return element("section", { "aria-label": "Cinq expériences" },
+        element("p", {}, "Cinq expériences, chacune avec une prédiction à faire d'abord :"),
+        element("div", { class: "gl-commands" }, ...scenarios.map((scenario) =>
+          element("button", { type: "button", onclick: () => this.ask(scenario) }, scenario.title))),
+        this.quiz);
+    }
+
+    ask(scenario) {
+      const answers = scenario.choices.map((text, rank) => element("label", {},
+        element("input", { type: "radio", name: "gl-answer", value: rank }), ` ${text}`));
+      const error = element("p", { class: "gl-error", id: "gl-answer-error" });
+      const launch = () => {
+        const chosen = this.quiz.querySelector("input:checked");
+        error.textContent = chosen ? "" : "Choisissez d'abord une réponse : c'est votre prédiction.";
+        if (chosen) this.launch(scenario, Number(chosen.value));
+      };
+      this.verdict = element("p", { class: "gl-verdict", role: "status" });
+      this.quiz.replaceChildren(
+        element("fieldset", { "aria-describedby": "gl-answer-error" },
+          element("legend", {}, `${scenario.title}. ${scenario.question}`), ...answers),
+        error, element("button", { type: "button", class: "gl-main", onclick: launch }, "Voir ce qui arrive"),
+        this.verdict);
+      this.quiz.querySelector("input").focus({ preventScroll: true });
+    }
+
+    launch(scenario, chosen) {
+      const rules = { ...lib.DEFAULTS, ...scenario.rules };
+      this.fill(rules);
+      this.begin(rules);
+      this.scenario = { ...scenario, chosen };
+      this.verdict.textContent = `L'expérience joue : ${SCENARIO_STEPS} pas.`;
+      this.setPace("fast");
+    }
+
+    conclude() {
+      const { chosen, right, choices, seen } = this.scenario;
+      this.scenario = null;
+      const { js } = this.curves;
+      const numbers = `JS : ${french(js[0], 2)} au départ, ${french(js[js.length - 1], 2)} à présent. `;
+      const verdict = chosen === right ? "Bien prédit. " : `Il fallait attendre : ${choices[right]}. `;
+      this.verdict.textContent = numbers + verdict + seen;
+      this.setPace("pause");
+    }
+
+    /* --- les réglages --- */
+
+    read(names) {
+      const values = {};
+      let isRight = true;
+      for (const { name, read } of FIELDS.filter((f) => names.includes(f.name))) {
+        const input = this.form.elements[name];
+        try {
+          values[name] = read(input.value);
+          this.complain(name, "");
+        } catch (error) {
+          this.complain(name, error.message);
+          isRight = false;
+        }
+      }
+      if (isRight && values.updatesD + values.updatesG === 0) {
+        this.complain("updatesG", "D et G à 0 : aucun n'apprendrait. Mettez au moins 1 à l'un des deux.");
+        return null;
+      }
+      if (isRight && values.law === "own" && this.points.length < 2) {
+        this.complain("law", `Dessinez au moins deux points : il y en a ${this.points.length}.`);
+        return null;
+      }
+      return isRight ? values : null;
+    }
+
+    complain(name, text) {
+      const input = this.form.elements[name];
+      input.setAttribute("aria-invalid", String(Boolean(text)));
+      this.form.querySelector(`#gl-${name}-error`).textContent = text;
+    }
+
+    changed(name) {
+      const isOwn = this.form.elements.law.value === "own";
+      this.drawing.hidden = !isOwn;
+      this.canvases.cloud.tabIndex = isOwn ? 0 : -1;
+      this.canvases.cloud.classList.toggle("gl-open", isOwn);
+      if (name === "law") {
+        this.complain("law", "");
+        if (!isOwn) this.restart();
+        else this.say("Dessinez dans « Les points », puis « Recommencer ».");
+        this.draw();
+        return;
+      }
+      if (!FIELDS.find((f) => f.name === name).live) {
+        if (this.read([name])) this.say("« Recommencer » appliquera ce réglage.");
+        return;
+      }
+      const live = this.read(FIELDS.filter((f) => f.live).map((f) => f.name));
+      if (!live) return;
+      this.rules = { ...this.rules, ...toRules(live) };
+      this.worker.postMessage({ action: "change", rules: toRules(live) });
+      this.say("Réglage appliqué à la partie en cours.");
+    }
+
+    fill(rules) {
+      for (const [name, value] of Object.entries(toFields(rules))) {
+        this.form.elements[name].value = toText(value);
+        this.complain(name, "");
+      }
+      this.drawing.hidden = true;
+    }
+
+    restart() {
+      const values = this.read(FIELDS.map((f) => f.name));
+      if (!values) {
+        this.form.querySelector("[aria-invalid=true]").focus();
+        return this.say("Un réglage est à reprendre ; la partie en cours continue.");
+      }
+      this.scenario = null;
+      const rules = toRules(values);
+      this.begin(values.law === "own" ? { ...rules, law: this.points } : rules);
+      this.say("Nouvelle partie, au pas 0.");
+    }
+
+    /* --- la partie --- */
+
+    begin(rules) {
+      this.rules = rules;
+      this.curves = { steps: [], discriminator: [], generator: [], js: [], kl: [] };
+      this.shown = null;
+      this.hasDiverged = false;
+      this.buildNeurons(rules.discriminatorDims);
+      this.worker.postMessage({ action: "begin", rules });
+      if (this.pace !== "pause") this.worker.postMessage({ action: "pace", pace: this.pace });
+    }
+
+    setPace(pace) {
+      this.pace = pace;
+      this.playButton.textContent = pace === "pause" ? "Jouer" : "Pause";
+      this.worker.postMessage({ action: "pace", pace });
+      if (pace === "pause") this.speakSoon = true;
+    }
+
+    wantedPace() {
+      return this.slow.checked ? "slow" : "fast";
+    }
+
+    toggle() {
+      this.wasStopped = this.pace !== "pause"; // par le lecteur : défiler ne relance pas
+      this.setPace(this.pace === "pause" ? this.wantedPace() : "pause");
+    }
+
+    slowed() {
+      if (this.pace !== "pause") this.setPace(this.wantedPace());
+    }
+
+    once(camp) {
+      this.wasStopped = true;
+      this.pace = "pause";
+      this.playButton.textContent = "Jouer";
+      this.speakSoon = true;
+      this.worker.postMessage({ action: "once", camp });
+    }
+
+    /* Joue dès que la page la montre, sauf si le lecteur préfère le calme ; s'arrête hors de vue. */
+    watch() {
+      this.wasStopped = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      new IntersectionObserver(([entry]) => {
+        if (entry.isIntersecting && !this.wasStopped) this.setPace(this.wantedPace());
+        else if (!entry.isIntersecting && this.pace !== "pause") this.setPace("pause");
+      }, { threshold: 0.2 }).observe(this.panels);
+      new ResizeObserver(() => this.draw()).observe(this.panels);
+      const redraw = () => this.draw();
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+      new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    }
+
+    receive(frame) {
+      this.frame = frame;
+      if (frame.measure) this.record(frame.measure);
+      requestAnimationFrame(() => {
+        this.draw();
+        this.worker.postMessage({ action: "drawn" });
+      });
+      if (!frame.drawn.every(Number.isFinite)) return this.diverge();
+      if (this.scenario && frame.steps >= SCENARIO_STEPS) this.conclude();
+      if (this.speakSoon || performance.now() - this.lastSpoken >= SPOKEN) this.describe();
+    }
+
+    diverge() {
+      if (this.hasDiverged) return;
+      this.hasDiverged = true;
+      this.wasStopped = true;
+      this.setPace("pause");
+      this.speakSoon = false;
+      this.say(DIVERGED);
+    }
+
+    record(measure) {
+      const { curves } = this;
+      if (curves.steps[curves.steps.length - 1] === measure.step) return;
+      curves.steps.push(measure.step);
+      for (const name of ["discriminator", "generator", "js", "kl"]) curves[name].push(measure[name]);
+      if (curves.steps.length > MOST_POINTS) {
+        for (const name of Object.keys(curves)) {
+          curves[name] = curves[name].filter((_, k) => k % 2 === 0);
+        }
+      }
+    }
+
+    /* --- le texte vivant --- */
+
+    say(text) {
+      this.spoken.textContent = text;
+    }
+
+    summary() {
+      const { curves, frame } = this;
+      if (this.hasDiverged) return DIVERGED;
+      const last = (name) => curves[name][curves[name].length - 1];
+      const losses = Number.isFinite(last("discriminator")) && Number.isFinite(last("generator"))
+        ? ` · perte de D ${french(last("discriminator"), 2)}, de G ${french(last("generator"), 2)}` : "";
+      const played = { D: " · D vient d'apprendre", G: " · G vient d'apprendre" }[frame.played] || "";
+      const gaps = curves.js.length ? ` · JS ${french(last("js"), 3)}` : "";
+      return `Pas ${frame.steps}${gaps}${losses}${played}`;
+    }
+
+    /* Lu à voix haute de loin en loin, et à chaque arrêt. */
+    describe() {
+      this.speakSoon = false;
+      this.lastSpoken = performance.now();
+      const text = this.summary();
+      this.say(this.pace === "pause" ? `En pause. ${text}` : text);
+      for (const [name, canvas] of Object.entries(this.canvases)) {
+        canvas.setAttribute("aria-label", `${PANELS[name][0]}. ${text}`);
+      }
+    }
+
+    /* --- dessiner la page --- */
+
+    context(name) {
+      const canvas = this.canvases[name];
+      const ratio = Math.min(2, devicePixelRatio || 1);
+      const width = canvas.clientWidth;
+      const height = canvas.clientHeight;
+      if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+        canvas.width = Math.round(width * ratio);
+        canvas.height = Math.round(height * ratio);
+      }
+      const ctx = canvas.getContext("2d");
+      ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+      return [ctx, width, height];
+    }
+
+    draw() {
+      const { frame, curves } = this;
+      if (!frame || !this.panels.clientWidth) return;
+      const palette = views.colors(this.host);
+      this.status.textContent = this.summary();
+      this.drawCloud(palette);
+      this.drawHeat(palette);
+      if (frame.best) {
+        const [ctx, side] = this.context("best");
+        views.heat(ctx, side, frame.best, palette, { smooth: false });
+      }
+      const [gridCtx, gridSide] = this.context("grid");
+      views.gridImage(gridCtx, gridSide, frame.grid, frame.latentDim, palette);
+      const pair = (a, b) => [
+        { values: curves[a], color: palette.real, dash: [] },
+        { values: curves[b], color: palette.drawn, dash: [6, 4] },
+      ];
+      const isLog = this.rules.loss !== "least_squares";
+      views.curves(...this.context("losses"), curves.steps, pair("discriminator", "generator"), palette,
+        isLog ? { value: 2 * Math.LN2, name: "2 log 2" } : null);
+      views.curves(...this.context("gaps"), curves.steps, pair("js", "kl"), palette);
+      this.drawNeurons(palette);
+    }
+
+    drawCloud(palette) {
+      const [ctx, side] = this.context("cloud");
+      if (this.drawing.hidden) return views.cloud(ctx, side, this.frame, palette);
+      views.cloud(ctx, side, { real: this.points.flat(), drawn: [] }, palette);
+      const [x, y] = [this.cursor[0], -this.cursor[1]]
+        .map((value) => ((value / views.MARGIN + 1) / 2) * side);
+      ctx.strokeStyle = palette.ink;
+      ctx.strokeRect(x - 8, y, 16, 0);
+      ctx.strokeRect(x, y - 8, 0, 16);
+    }
+
+    drawHeat(palette) {
+      const [ctx, side] = this.context("heat");
+      const { heat, neurons, drawn } = this.frame;
+      const caption = this.canvases.heat.parentElement.querySelector("span");
+      if (!this.shown) {
+        caption.textContent = PANELS.heat[1];
+        return views.heat(ctx, side, heat, palette, { points: drawn });
+      }
+      const [layer, neuron] = this.shown;
+      const count = this.rules.discriminatorDims[layer];
+      const { values, reach } = views.neuronValues(neurons[layer], neuron, count);
+      caption.textContent = `couche ${layer + 1}, neurone ${neuron + 1} : bleu, il répond`;
+      views.heat(ctx, side, values, palette, { points: drawn, low: -reach, high: reach });
+    }
+
+    /* Un seul arrêt de tabulation par couche ; les flèches vont d'un neurone à l'autre. */
+    buildNeurons(sizes) {
+      this.thumbnails = sizes.map((count, layer) => Array.from({ length: count }, (_, neuron) => {
+        const show = (shown) => { this.shown = shown; this.draw(); };
+        const canvas = element("canvas", { width: 28, height: 28 });
+        const button = element("button", { type: "button", tabindex: neuron ? -1 : 0,
+          "aria-label": `Couche ${layer + 1}, neurone ${neuron + 1}`,
+          onfocus: () => show([layer, neuron]), onmouseenter: () => show([layer, neuron]),
+          onblur: () => show(null), onmouseleave: () => show(null),
+          onkeydown: (event) => this.moveAlong(event, layer, neuron) }, canvas);
+        return { button, canvas };
+      }));
+      this.neurons.replaceChildren(...this.thumbnails.map((row, layer) =>
+        element("div", { role: "group", "aria-label": `Couche ${layer + 1} de D` },
+          element("span", {}, `Couche ${layer + 1}`), ...row.map(({ button }) => button))));
+    }
+
+    moveAlong(event, layer, neuron) {
+      const shift = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      const row = this.thumbnails[layer];
+      const target = row[neuron + shift];
+      if (!shift || !target) return;
+      event.preventDefault();
+      row[neuron].button.tabIndex = -1;
+      target.button.tabIndex = 0;
+      target.button.focus();
+    }
+
+    drawNeurons(palette) {
+      if (!this.neurons.parentElement.open) return;
+      const now = performance.now();
+      if (this.pace === "fast" && now - (this.lastThumbnails || 0) < 250) return;
+      this.lastThumbnails = now;
+      this.thumbnails.forEach((row, layer) => {
+        if (!this.frame.neurons[layer]) return;
+        row.forEach(({ canvas }, neuron) => views.thumbnail(canvas.getContext("2d"),
+          this.frame.neurons[layer], neuron, row.length, palette));
+      });
+    }
+
+    /* --- dessiner sa loi --- */
+
+    listenToDrawing(canvas) {
+      const isOpen = () => !this.drawing.hidden;
+      canvas.addEventListener("pointerdown", (event) => {
+        if (!isOpen()) return;
+        canvas.setPointerCapture(event.pointerId);
+        this.add(this.under(event));
+      });
+      canvas.addEventListener("pointermove", (event) => {
+        if (isOpen() && event.buttons) this.add(this.under(event));
+      });
+      canvas.addEventListener("keydown", (event) => { if (isOpen()) this.drawByKey(event); });
+    }
+
+    under(event) {
+      const box = this.canvases.cloud.getBoundingClientRect();
+      const x = (2 * (event.clientX - box.left)) / box.width - 1;
+      const y = 1 - (2 * (event.clientY - box.top)) / box.height;
+      return [x * views.MARGIN, y * views.MARGIN];
+    }
+
+    add(point) {
+      this.cursor = point.map((value) => Math.min(0.95, Math.max(-0.95, value)));
+      const last = this.points[this.points.length - 1];
+      const isNear = last && Math.hypot(last[0] - this.cursor[0], last[1] - this.cursor[1]) < 0.02;
+      if (!isNear && this.points.length < 500) this.points.push(this.cursor);
+      this.complain("law", "");
+      this.draw();
+    }
+
+    drawByKey(event) {
+      const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+      const move = moves[event.key];
+      if (move) this.cursor = this.cursor.map((value, k) => Math.max(-0.95, Math.min(0.95, value + 0.05 * move[k])));
+      else if (event.key === "Enter" || event.key === " ") this.add(this.cursor);
+      else if (event.key === "Backspace") this.points.pop();
+      else return;
+      event.preventDefault();
+      const [x, y] = this.cursor.map((value) => french(value, 2));
+      this.say(`Croix en ${x} ; ${y}. Points posés : ${this.points.length}.`);
+      this.draw();
+    }
+  }
+
+  /* Le worker reçoit le texte des mêmes fonctions que la page : aucun fichier à relire, ce qu'un
+     navigateur refuserait à une page ouverte du disque. */
+  function startWorker() {
+    const parts = [installNN, installGame, installWorker].map((install) => `(${install})(self);`);
+    const url = URL.createObjectURL(new Blob([parts.join("\n")], { type: "text/javascript" }));
+    const worker = new Worker(url);
+    URL.revokeObjectURL(url);
+    return worker;
+  }
+
+  globalThis.demos = [...document.querySelectorAll("[data-demo=ganlab]")].map((host) => new Demo(host));
+})();

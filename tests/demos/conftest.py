@@ -1,0 +1,43 @@
+"""Un navigateur pour les démonstrations, ouvertes depuis leurs fichiers, sans serveur ni réseau."""
+
+from pathlib import Path
+
+import pytest
+
+from tools import check_site
+
+DEMOS = Path(__file__).parents[2] / "demos"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    try:
+        path = check_site.find_browser()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Ouvre un fichier de demos/ ; la page fermée ne doit avoir connu ni erreur ni requête."""
+    contexts, problems = [], []
+
+    def open_page(name, **options):
+        context = browser.new_context(locale="fr-FR", **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: problems.append(r.url) if r.url.startswith("http") else None)
+        page.goto((DEMOS / name).as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
