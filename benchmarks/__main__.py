@@ -2,13 +2,15 @@
 
 import sys
 
-from benchmarks import diffusion, gan, imports, labs, loop, mnist
+from benchmarks import demos, diffusion, gan, imports, labs, loop, mnist, plane
+
+FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion)
 
 
 def main() -> int:
     print(f"{'mesure':<58} {'obtenu':>10} {'borne':>16}")
     held = True
-    for family in (imports, loop, labs, mnist, gan, diffusion):
+    for family in FAMILIES:
         for measure in family.measures():
             print(measure.line(), flush=True)
             held &= measure.held

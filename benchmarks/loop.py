@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 
 import labkit
 from benchmarks.measure import Measure, alternate, median_ratio
+from labkit.training.device import one_thread
 
 STEPS = 500  # par mesure : ce que coûte un appel de fit, hors des pas, y devient négligeable
 REPEATS = 40
@@ -22,7 +22,7 @@ MICROSECONDS = 1e6
 def measures() -> Iterator[Measure]:
     batch = _xor(labkit.pick_device())
     loops = {"bare": lambda: _bare_loop(batch), "fit": lambda: _fit(batch)}
-    with _one_thread():
+    with one_thread():
         for loop in loops.values():  # premiers appels : imports, allocations
             loop()
         seconds = alternate(loops, REPEATS, clock=time.process_time)
@@ -66,14 +66,3 @@ def _bare_loop(batch: tuple[Tensor, Tensor]) -> None:
 def _fit(batch: tuple[Tensor, Tensor]) -> None:
     model, step = _prepare()
     labkit.fit(step, [batch] * STEPS, 1, model, precision="fp32", log_every=0)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Un seul fil d'exécution : le partage d'un si petit calcul coûterait plus que le calcul."""
-    earlier = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(earlier)

@@ -7,7 +7,6 @@ partie, les joueurs qui en découlent, et les mesures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,7 +22,7 @@ from labkit.models.modes import evaluating
 from labkit.models.plane import PlaneDiscriminator, PlaneGenerator
 from labkit.points import SIDE, Law, cell_shares, js_divergence, kl_divergence, law
 from labkit.training import Player, fit
-from labkit.training.device import preserved_rng
+from labkit.training.device import one_thread, preserved_rng
 
 PLANE_LOSSES = ("non_saturating", "minimax", "least_squares")
 OPTIMIZERS = {"adam": partial(torch.optim.Adam, betas=(0.5, 0.99)), "sgd": torch.optim.SGD}
@@ -277,23 +276,12 @@ def play(
     with preserved_rng():
         look(0)
     # Les points viennent d'une loi vérifiée : ils n'ont pas à être dans [0, 1] comme des images.
-    with trusted_inputs(), _one_thread():
+    with trusted_inputs(), one_thread():
         fit(
             game.players(), game.batches(), steps // every, steps_per_epoch=every,
             after_epoch=look, log_every=0, precision="fp32",
         )  # fmt: skip
     return game
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Un seul fil : de si petits calculs y gagnent, et s'attendraient sur un cœur occupé."""
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(count)
 
 
 def _on_turn(step: Callable, turn: int) -> Callable:

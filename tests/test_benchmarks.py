@@ -2,15 +2,24 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 import labkit
 from benchmarks import diffusion, gan, labs, loop, measure
+from benchmarks.__main__ import FAMILIES
 from benchmarks.measure import Measure, alternate
 from labkit.data import DataError
 from labkit.models import UNet
+
+
+def test_every_family_is_measured():
+    """Un fichier de mesures que `make bench` ignore serait une promesse que nul ne vérifie."""
+    paths = Path(measure.__file__).parent.glob("*.py")
+    written = {path.stem for path in paths if "def measures(" in path.read_text("utf-8")}
+    assert {family.__name__.removeprefix("benchmarks.") for family in FAMILIES} == written
 
 
 @pytest.fixture

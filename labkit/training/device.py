@@ -28,6 +28,17 @@ def pick_device() -> torch.device:
     return process_state().device
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Un seul fil d'exécution : le partage d'un très petit calcul coûte plus que le calcul."""
+    earlier = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(earlier)
+
+
 def wants_bf16(device: torch.device, precision: str) -> bool:
     """Dit s'il faut calculer en bf16 : toujours pour "bf16", s'il est rapide ici pour "auto".
 

@@ -373,17 +373,6 @@ def test_classes_of_another_set_stop_fit_in_words():
         quiet_fit(players, images(8).batches(8), 1)
 
 
-@pytest.mark.parametrize(("z", "message"), [
-    (torch.zeros(3, 64), r"codes z \[B, 100\] attendus, reçu \[3, 64\]"),
-    (torch.zeros(3, 100, dtype=torch.int64), "codes z en torch.int64 pour un modèle en"),
-    (torch.zeros(3, 100, dtype=torch.float64), "codes z en torch.float64 pour un modèle en"),
-    ([0.0] * 100, "codes z : un tenseur est attendu, reçu list"),
-])  # fmt: skip
-def test_noise_that_does_not_fit(z, message):
-    with pytest.raises(ValueError, match=message):
-        DCGenerator(width=2)(z)
-
-
 @pytest.mark.parametrize("bad", [-0.1, 1.5, 255.0, float("nan")])
 def test_images_outside_the_unit_interval(bad):
     x = torch.rand(2, 1, 28, 28)

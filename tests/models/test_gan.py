@@ -596,9 +596,10 @@ def test_bytes_are_refused():
     (torch.zeros(3, 100, dtype=torch.float64), "codes z en torch.float64 pour un modèle en"),
     ([0.0] * 100, "codes z : un tenseur est attendu, reçu list"),
 ])  # fmt: skip
-def test_noise_that_does_not_fit(z, message):
+@pytest.mark.parametrize("build", [Generator, partial(DCGenerator, width=2)], ids=["mlp", "dc"])
+def test_noise_that_does_not_fit(build, z, message):
     with pytest.raises(ValueError, match=message):
-        Generator()(z)
+        build()(z)
 
 
 @pytest.mark.parametrize(("x", "message"), [

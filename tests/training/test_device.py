@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from labkit.training import pick_device, set_seed
-from labkit.training.device import batch_size, preserved_rng, rng_state, set_rng_state, wants_bf16
+from labkit.training.device import (
+    batch_size,
+    one_thread,
+    preserved_rng,
+    rng_state,
+    set_rng_state,
+    wants_bf16,
+)
 
 
 def test_seed_fixes_the_three_generators():
@@ -60,3 +67,15 @@ def test_state_of_an_absent_device_is_ignored():
     if not torch.cuda.is_available():
         set_rng_state(state)
         assert torch.equal(torch.get_rng_state(), state["cpu"])
+
+
+def test_one_thread_gives_the_others_back_after_an_error():
+    earlier = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(RuntimeError, match="panne"), one_thread():
+            assert torch.get_num_threads() == 1
+            raise RuntimeError("panne")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(earlier)
