@@ -9,8 +9,9 @@ from tools import check_site
 DEMOS = Path(__file__).parents[2] / "demos"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Fermé avec son module : Playwright en refuse un second dans le même processus."""
     sync_api = pytest.importorskip("playwright.sync_api")
     try:
         path = check_site.find_browser()
