@@ -60,6 +60,7 @@ def loss_curves(
     ylabel: str = "perte",
     title: str | None = None,
     log: bool = False,
+    first: int = 1,
     ax: Axes | None = None,
 ) -> LabFigure:
     """Trace des courbes d'apprentissage, sur deux échelles si leurs grandeurs diffèrent beaucoup.
@@ -68,10 +69,11 @@ def loss_curves(
     graduée à droite.
 
     Args:
-        curves: légende -> valeurs [n], numérotées à partir de 1. Un `History` convient.
+        curves: légende -> valeurs [n]. Un `History` convient.
         xlabel: nom de l'abscisse.
         ylabel: nom de l'ordonnée.
         log: ordonnée logarithmique (alors sur une seule échelle).
+        first: abscisse de la première valeur : 1 pour des époques, 0 pour les instants de `labkit`.
 
     Raises:
         TypeError: autre chose qu'un dictionnaire de nombres.
@@ -95,7 +97,7 @@ def loss_curves(
             "linestyle": _LINE_STYLES[index % 4],
             "marker": "o" if len(curve) < 3 else None,
         }
-        steps = np.arange(1, len(curve) + 1)
+        steps = np.arange(first, first + len(curve))
         target = twin if name in right else ax
         lines += target.plot(steps, curve, linewidth=1.8, label=name, **look)
     ax.set_xlabel(xlabel)
