@@ -102,10 +102,10 @@ def _devices() -> Iterator[Finding]:
 
 
 def _data() -> Iterator[Finding]:
-    from labkit import data
+    from labkit import data, number
 
     train = data.load_images("digits").train
-    yield Finding(f"digits : {len(train)} images d'entraînement, livrées avec scikit-learn")
+    yield Finding(f"digits : {number(len(train))} images d'entraînement, livrées avec scikit-learn")
     try:
         yield Finding(f"dossier des données : {data.data_root()}")
     except data.DataError as error:

@@ -38,6 +38,11 @@ def number(value: float, digits: int | None = None) -> str:
     return f"{mantissa}{_NARROW_SPACE}×{_NARROW_SPACE}{power}"
 
 
+def rounded(value: float, figures: int = 3) -> str:
+    """Écrit un nombre à `figures` chiffres significatifs : 0.0012345 -> « 0,00123 »."""
+    return number(float(f"{_plain(value):.{figures}g}"))
+
+
 def percent(value: float, digits: int = 0) -> str:
     """Écrit une proportion en pour cent : 0.917 -> « 92 % ».
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labkit.fingerprints.walk import CODE, CONTENT, LAYERS, WEIGHTS
+from labkit.tables import number
 
 _KINDS = (CODE, LAYERS, WEIGHTS, CONTENT)
 _SUM = re.compile(rf"{CODE}[0-9a-f]{{16}}")  # et non un texte qui commencerait de même
@@ -21,7 +22,7 @@ def changes(before: Mapping | None, after: Mapping) -> list[str]:
         after: empreinte d'aujourd'hui.
 
     Returns:
-        Une liste vide si elles s'accordent ; sinon « lr : 0,001 → 0,004 », « le code de
+        Une liste vide si elles s'accordent ; sinon « lr : 0,001 → 0,004 », « le programme de
         `make_step` a changé »…
     """
     if not before:
@@ -55,7 +56,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def _phrase(path: tuple[str, ...], old: Any, new: Any) -> str:
-    """« lr : 0,001 → 0,004 », « le code de `make_step` a changé »."""
+    """« lr : 0,001 → 0,004 », « le programme de `make_step` a changé »."""
     kinds = {_kind(leaf) for leaf in (old, new) if leaf is not _ABSENT}
     name, code_name = (text.replace(".<locals>", "") for text in (".".join(path), path[-1]))
     if len(kinds) > 1 or kinds == {""}:
@@ -65,7 +66,7 @@ def _phrase(path: tuple[str, ...], old: Any, new: Any) -> str:
     if new is _ABSENT:
         return f"`{code_name}` n'intervient plus"
     return {
-        CODE: f"le code de `{code_name}` a changé",
+        CODE: f"le programme de `{code_name}` a changé",
         LAYERS: f"les couches de `{code_name}` ont changé",
         WEIGHTS: f"les poids de `{code_name}` ont changé",
         CONTENT: f"le contenu de {name} a changé",
@@ -82,7 +83,8 @@ def _in_french(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {True: "vrai", False: "faux", None: "aucun"}[value]
     if isinstance(value, float):
-        return repr(value).replace(".", ",")
+        is_short = float(f"{value:g}") == value  # sinon deux valeurs voisines se confondraient
+        return number(value) if is_short else repr(value).replace(".", ",")
     if isinstance(value, list):
         return f"[{' ; '.join(map(_in_french, value))}]"
     text = str(value)

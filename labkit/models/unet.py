@@ -29,8 +29,8 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
     """
     if dim % 2 or dim < 4:
         raise ValueError(
-            f"la taille du plongement du temps doit être paire et valoir au moins 4, reçu {dim} : "
-            "une moitié porte les sinus, l'autre les cosinus."
+            "la taille du plongement de l'instant doit être paire et valoir au moins 4, reçu "
+            f"{dim} : une moitié porte les sinus, l'autre les cosinus."
         )
     exponents = torch.linspace(0, 1, dim // 2, device=t.device, dtype=torch.float32)
     angles = t[:, None] * torch.exp(-math.log(10_000) * exponents)  # [B, dim/2]

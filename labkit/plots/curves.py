@@ -18,7 +18,7 @@ from labkit.plots.style import (
     legend_below,
     use_decimal_comma,
 )
-from labkit.tables import number
+from labkit.tables import rounded
 
 _LINE_STYLES = ["-", "--", "-.", ":"]
 _TWO_SCALES_RATIO = 10
@@ -38,9 +38,6 @@ def _split_scales(curves: Mapping[str, np.ndarray]) -> tuple[list[str], list[str
 
 
 def _describe_curves(curves: Mapping[str, np.ndarray], xlabel: str) -> str:
-    def rounded(value: float) -> str:
-        return number(float(f"{value:.3g}"))
-
     parts = [f"{name} de {rounded(v[0])} à {rounded(v[-1])}" for name, v in curves.items()]
     return f"Courbes selon {xlabel} : {' ; '.join(parts)}."
 
