@@ -24,7 +24,7 @@ def test_a_healthy_machine_can_run_the_labs(capsys, tmp_path, monkeypatch):
     assert diagnosis.main() == 0
     output = capsys.readouterr().out
     assert "Tous les labs peuvent tourner en profil rapide." in output
-    assert "1297 images" in output and str(tmp_path) in output
+    assert "1\u202f297 images" in output and str(tmp_path) in output
     assert "mnist absent" in output and "LABKIT_DATA" in output
     assert "✗" not in output
 

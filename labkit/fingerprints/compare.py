@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labkit.fingerprints.walk import CODE, CONTENT, LAYERS, WEIGHTS
-from labkit.tables import number
 
 _KINDS = (CODE, LAYERS, WEIGHTS, CONTENT)
 _SUM = re.compile(rf"{CODE}[0-9a-f]{{16}}")  # et non un texte qui commencerait de même
@@ -83,8 +82,7 @@ def _in_french(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {True: "vrai", False: "faux", None: "aucun"}[value]
     if isinstance(value, float):
-        is_short = float(f"{value:g}") == value  # sinon deux valeurs voisines se confondraient
-        return number(value) if is_short else repr(value).replace(".", ",")
+        return repr(value).replace(".", ",")  # tous ses chiffres : `number` en confondrait deux
     if isinstance(value, list):
         return f"[{' ; '.join(map(_in_french, value))}]"
     text = str(value)

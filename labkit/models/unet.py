@@ -22,7 +22,7 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
     """Écrit des instants t [B] en float32 [B, dim] : dim/2 sinus, puis dim/2 cosinus.
 
     Leurs fréquences vont de 1 à 1/10 000 (Vaswani et coll., 2017, § 3.5) : les hautes distinguent
-    deux instants voisins, les basses situent dans la durée.
+    deux instants voisins, les basses situent l'instant parmi tous les autres.
 
     Raises:
         ValueError: dim impair ou inférieur à 4.

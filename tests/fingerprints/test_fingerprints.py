@@ -122,7 +122,7 @@ def test_plain_values_are_kept_and_their_changes_are_french():
         lr=1e-5, average=True, names=["a", 0.5], batches={"size": 64}, new=np.int64(2)
     )
     assert changes(before, after) == [
-        "lr : 0,001 → 10⁻⁵",
+        "lr : 0,001 → 1e-05",
         "average : aucun → vrai",
         "names : [a ; b] → [a ; 0,5]",
         "batches.size : 32 → 64",

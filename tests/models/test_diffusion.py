@@ -95,7 +95,7 @@ def test_no_step_of_noise_is_refused(schedule, timesteps):
 
 
 def test_unknown_schedule_is_refused():
-    with pytest.raises(ValueError, match="programme 'sqrt' inconnu : choisir 'linear' ou 'cosine'"):
+    with pytest.raises(ValueError, match="programme 'sqrt' inconnu : choisissez 'linear' ou 'cosine'"):
         DDPM(Zero(), schedule="sqrt")
 
 
