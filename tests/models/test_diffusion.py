@@ -95,7 +95,8 @@ def test_no_step_of_noise_is_refused(schedule, timesteps):
 
 
 def test_unknown_schedule_is_refused():
-    with pytest.raises(ValueError, match="programme 'sqrt' inconnu : choisissez 'linear' ou 'cosine'"):
+    message = "programme 'sqrt' inconnu : choisissez 'linear' ou 'cosine'"
+    with pytest.raises(ValueError, match=message):
         DDPM(Zero(), schedule="sqrt")
 
 
