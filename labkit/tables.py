@@ -39,7 +39,12 @@ def number(value: float, digits: int | None = None) -> str:
 
 
 def rounded(value: float, figures: int = 3) -> str:
-    """Écrit un nombre à `figures` chiffres significatifs : 0.0012345 -> « 0,00123 »."""
+    """Écrit un nombre à tant de chiffres significatifs : 0.0012345 -> « 0,00123 ».
+
+    Args:
+        value: un nombre, ou un tenseur d'un seul élément.
+        figures: nombre de chiffres significatifs.
+    """
     return number(float(f"{_plain(value):.{figures}g}"))
 
 
