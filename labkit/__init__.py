@@ -13,6 +13,8 @@ _PUBLIC = {
     "load_images": "data",
     "ImageSet": "data",
     "ImageSplits": "data",
+    "load_text": "text",
+    "TextSplits": "text",
     "verify": "exercises",
     "Lab": "lab",
     "Trained": "lab",
@@ -41,7 +43,7 @@ _PUBLIC = {
 }
 _MODULES = (
     "data", "exercises", "metrics", "models", "perceptron", "plane", "plots", "points",
-    "references", "spreads", "studies", "tables", "training",
+    "references", "spreads", "studies", "tables", "text", "training",
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]

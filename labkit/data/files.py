@@ -231,7 +231,7 @@ def _place(folder: Path) -> Place:
 def _stranger(name: str, place: Place) -> str | None:
     """L'autre jeu dont ce dossier, qui n'en nomme aucun, contient les fichiers."""
     present = [file for file in reversed(FILES) if file in place.copies]  # le plus court suffit
-    found = identify(md5(_unpacked(_read(place.copies[present[0]][0])))) if present else None
+    found = identify(md5(_unpacked(read_bytes(place.copies[present[0]][0])))) if present else None
     return found[0] if found and found[0] != name else None
 
 
@@ -253,7 +253,7 @@ def _what_lies_there(name: str, root, place: Place) -> list[str]:
 def _verified(name: str, file: str, place: Place) -> tuple[bytes, bool]:
     """Le contenu du premier exemplaire intact, et s'il est de ceux que labkit connaît."""
     for path in place.copies[file]:
-        stored = _read(path)
+        stored = read_bytes(path)
         content = _unpacked(stored)
         known = identify(md5(content))
         if known == (name, file):
@@ -268,13 +268,13 @@ def _manifest(*folders: Path) -> set[tuple[str, str]]:
     entries = set()
     for path in itertools.chain(*map(_listing, set(folders))):
         if path.name.upper() in _MANIFESTS:
-            entries |= manifest_entries(_read(path))
+            entries |= manifest_entries(read_bytes(path))
     return entries
 
 
 def _refusal(name: str, file: str, place: Place) -> str:
     path = place.copies[file][0]
-    digest = md5(_unpacked(_read(path)))
+    digest = md5(_unpacked(read_bytes(path)))
     other, other_file = identify(digest) or (name, file)
     if other != name:
         return (
@@ -303,7 +303,12 @@ def _is_archive(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Lit un fichier de données en entier.
+
+    Raises:
+        DataError: droit de lecture absent, dossier, panne du disque.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
