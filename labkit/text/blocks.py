@@ -32,8 +32,8 @@ def blocks(ids: Tensor | Sequence[int], block_size: int) -> Tensor:
     flat = torch.as_tensor(ids, dtype=torch.int64).flatten()
     if len(flat) < size:
         raise ValueError(
-            f"ids : le texte a {len(flat)} jetons, moins qu'un bloc de {size}. Donnez un texte plus "
-            f"long, ou écrivez block_size={max(len(flat), 1)}."
+            f"ids : le texte a {len(flat)} jetons, moins qu'un bloc de {size}. Donnez un texte "
+            f"plus long, ou écrivez block_size={max(len(flat), 1)}."
         )
     count = len(flat) // size
     return flat[: count * size].view(count, size)

@@ -15,6 +15,7 @@ import numpy as np
 from labkit._names import did_you_mean
 from labkit.data.files import DataError, read_bytes
 from labkit.edges import received
+from labkit.files import full_path
 from labkit.text.files import read_corpus, romans_files, wikitext_files
 from labkit.text.romans import catalogue
 
@@ -141,10 +142,11 @@ def _phrases() -> TextSplits:
 
 
 def _romans(root: str | Path | None, download: bool) -> TextSplits:
-    files = read_corpus("romans", romans_files(), root, download)
+    novels = catalogue()
+    files = read_corpus("romans", romans_files(novels), root, download)
     works = tuple(
         Work(novel.author, novel.title, novel.year, novel.genre, novel.part, normalize(text))
-        for novel, text in zip(catalogue(), files.values(), strict=True)
+        for novel, text in zip(novels, files.values(), strict=True)
     )
     parts = (_joined(works, part) for part in ("train", "val", "test"))
     return TextSplits("romans", *parts, works=works)
@@ -161,11 +163,11 @@ def _wikitext_without_train(root: str | Path | None, download: bool) -> TextSpli
 
 
 def _own_file(name: str | Path) -> TextSplits:
-    path = Path(name).expanduser()
+    path = full_path(name)
     looks_like_a_path = isinstance(name, Path) or path.suffix or os.sep in name or "/" in name
     if not path.is_file():
         if looks_like_a_path:
-            raise DataError(f"{path.absolute()} introuvable : vérifiez le chemin de votre texte.")
+            raise DataError(f"{path} introuvable : vérifiez le chemin de votre texte.")
         raise ValueError(
             f"corpus {name!r} inconnu.{did_you_mean(name, _KNOWN)} Au choix : "
             f"{', '.join(_KNOWN)}, ou le chemin d'un fichier de texte."
@@ -173,7 +175,7 @@ def _own_file(name: str | Path) -> TextSplits:
     parts = _cut(normalize(_decoded(path)), _SHARES)
     if not all(parts):
         raise DataError(
-            f"{path} est vide ou trop court pour être partagé : donnez un texte d'au moins trois "
+            f"{path} est vide ou trop court pour être partagé : donnez un texte d'au moins vingt "
             "paragraphes, un par ligne, et plutôt de plusieurs milliers de mots."
         )
     return TextSplits(path.name, *parts)
@@ -195,5 +197,9 @@ def _cut(text: str, shares: Iterable[float]) -> list[str]:
     """Coupe un texte entre deux lignes, là où finissent ces parts de ses caractères."""
     lines = text.splitlines(keepends=True)
     ends = np.cumsum([len(line) for line in lines])
-    cuts = [0, *(int(np.searchsorted(ends, share * len(text))) for share in shares), len(lines)]
+    cuts = [
+        0,
+        *(int(np.searchsorted(ends, share * len(text), "right")) for share in shares),
+        len(lines),
+    ]
     return ["".join(lines[start:stop]) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]

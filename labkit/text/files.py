@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.data.download import explain_transfer, fetch
 from labkit.data.files import DataError, check_root_exists, data_root, read_bytes
 from labkit.files import write_atomically
-from labkit.text.romans import catalogue
+from labkit.text.romans import Novel
 
 _ROMANS = (
     "https://raw.githubusercontent.com/cligs/textbox/"
@@ -23,6 +23,11 @@ _WIKITEXT = (
     "https://raw.githubusercontent.com/pytorch/examples/"
     "77f55b912142e11fcfdf5b530231fb9c52f181e8/word_language_model/data/wikitext-2/"
 )
+_WIKITEXT_DIGESTS = {
+    "train": "2d84b35af79e411d73ea7cae83c73964c6ac83b4",
+    "valid": "eec944eb2d9e46061cd34a6913528797db6842fc",
+    "test": "6f3fc88e4cd88456ea892971f9f12243e8428624",
+}
 
 
 @dataclass(frozen=True)
@@ -47,24 +52,19 @@ class RemoteFile:
         return hashlib.sha1(header + content, usedforsecurity=False).hexdigest() == self.digest
 
 
-def romans_files() -> tuple[RemoteFile, ...]:
-    """Donne les fichiers des 36 romans."""
+def romans_files(novels: Iterable[Novel]) -> tuple[RemoteFile, ...]:
+    """Donne le fichier de chaque roman."""
     return tuple(
         RemoteFile(f"{novel.name}.txt", f"{_ROMANS}{novel.name}.txt", novel.sha256)
-        for novel in catalogue()
+        for novel in novels
     )
 
 
 def wikitext_files() -> tuple[RemoteFile, ...]:
     """Donne les fichiers de WikiText-2 : entraînement, validation, test."""
-    digests = {
-        "train": "2d84b35af79e411d73ea7cae83c73964c6ac83b4",
-        "valid": "eec944eb2d9e46061cd34a6913528797db6842fc",
-        "test": "6f3fc88e4cd88456ea892971f9f12243e8428624",
-    }
     return tuple(
         RemoteFile(f"wiki.{part}.tokens", f"{_WIKITEXT}{part}.txt", digest)
-        for part, digest in digests.items()
+        for part, digest in _WIKITEXT_DIGESTS.items()
     )
 
 
@@ -112,9 +112,9 @@ def _verified(file: RemoteFile, path: Path) -> str:
     if file.is_intact(content):
         return content.decode("utf-8")
     raise DataError(
-        f"{path} est tronqué ou modifié : sa somme n'est pas celle que l'on publie. Il n'est ni lu "
-        "ni supprimé : retirez-le vous-même, puis relancez pour le télécharger à nouveau. Pour lire "
-        "un texte à vous, donnez son chemin à load_text."
+        f"{path} est tronqué ou modifié : sa somme n'est pas celle que l'on publie. Il n'est ni "
+        "lu ni supprimé : retirez-le vous-même, puis relancez pour le télécharger à nouveau. Pour "
+        "lire un texte à vous, donnez son chemin à load_text."
     )
 
 
@@ -133,11 +133,11 @@ def _download(name: str, file: RemoteFile, root, missing: list[RemoteFile]) -> P
 
 
 _ELSEWHERE = {
-    "romans": "ces fichiers sont ceux du dossier french/roman19/txt du dépôt GitHub cligs/textbox",
+    "romans": "ce sont ceux du dossier french/roman19/txt du dépôt GitHub cligs/textbox",
     "wikitext-2": (
-        "ces fichiers sont aussi dans l'archive wikitext-2-v1.zip de https://wikitext.smerity.com ; "
-        "le jeu Salesforce/wikitext, sur https://huggingface.co/datasets, en a le texte au format "
-        "Parquet"
+        "ils sont aussi dans l'archive wikitext-2-v1.zip de "
+        "https://wikitext.smerity.com ; le jeu Salesforce/wikitext, sur "
+        "https://huggingface.co/datasets, en a le texte au format Parquet"
     ),
 }
 _INSTEAD = {

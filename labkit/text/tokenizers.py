@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ class _Tokenizer:
         Raises:
             ValueError: un numéro est hors du vocabulaire.
         """
-        numbers = [int(number) for number in ids]
+        numbers = torch.as_tensor(ids).flatten().tolist()
         wrong = [number for number in numbers if not 0 <= number < self.vocab_size]
         if wrong:
             raise ValueError(
@@ -182,7 +183,7 @@ class BPETokenizer(_Tokenizer):
 
     def __init__(self, merges: Iterable[Sequence[str]]):
         self.merges = tuple((left, right) for left, right in merges)
-        alphabet = sorted(_byte_alphabet())
+        alphabet = sorted(_BYTE_OF)
         super().__init__((*_SPECIAL, *alphabet, *(left + right for left, right in self.merges)))
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._engine = _engine(self.tokens, self.merges)
@@ -191,32 +192,32 @@ class BPETokenizer(_Tokenizer):
         """Le texte d'un jeton ; un octet qui n'est pas à lui seul une lettre s'écrit `\\xc3`."""
         if number < len(_SPECIAL):
             return self.tokens[number]
-        letters = _byte_alphabet()
-        content = bytes(letters[letter] for letter in self.tokens[number])
-        return content.decode("utf-8", errors="backslashreplace")
+        return self._readable(self.tokens[number])
 
-    def merge_steps(self, word: str) -> list[list[str]]:
-        """Donne les états d'un mot, des octets aux jetons, une fusion à la fois.
+    def merge_steps(self, text: str) -> list[list[str]]:
+        """Donne les états d'un texte court, des octets aux jetons, une fusion à la fois.
 
         Args:
-            word: un mot, avec l'espace qui le précède dans une phrase : " maison".
+            text: un mot, avec l'espace qui le précède dans une phrase : " maison".
 
         Returns:
             Des listes de morceaux ; chacune a une fusion de plus que la précédente.
         """
-        letters = {byte: letter for letter, byte in _byte_alphabet().items()}
-        pieces = [letters[byte] for byte in word.encode("utf-8")]
-        numbers = {token: number for number, token in enumerate(self.tokens)}
-        steps = [pieces]
-        while True:
-            ranks = [self._ranks.get(pair) for pair in zip(pieces, pieces[1:], strict=False)]
-            known = [rank for rank in ranks if rank is not None]
-            if not known:
-                return [[self.token_text(numbers[piece]) for piece in step] for step in steps]
-            place = ranks.index(min(known))
-            merged = pieces[place] + pieces[place + 1]
-            pieces = [*pieces[:place], merged, *pieces[place + 2 :]]
-            steps.append(pieces)
+        words = [list(word) for word, _ in self._engine.pre_tokenizer.pre_tokenize_str(text)]
+        steps = [[piece for word in words for piece in word]]
+        while (merge := self._next_merge(words)) is not None:
+            words = [_merged(word, merge) for word in words]
+            steps.append([piece for word in words for piece in word])
+        return [[self._readable(piece) for piece in step] for step in steps]
+
+    def _next_merge(self, words: list[list[str]]) -> tuple[str, str] | None:
+        """La paire voisine, dans un même mot, que l'entraînement a fusionnée la première."""
+        pairs = {pair for word in words for pair in pairwise(word)} & self._ranks.keys()
+        return min(pairs, key=self._ranks.__getitem__, default=None)
+
+    def _readable(self, token: str) -> str:
+        content = bytes(map(_BYTE_OF.__getitem__, token))
+        return content.decode("utf-8", errors="backslashreplace")
 
     def _encode_lines(self, lines: list[str]) -> list[Sequence[int]]:
         return [found.ids for found in self._engine.encode_batch_fast(lines)]
@@ -247,7 +248,7 @@ def train_bpe(text: str, vocab_size: int) -> BPETokenizer:
     engine.pre_tokenizer = _pre_tokenizer()
     trainer = trainers.BpeTrainer(
         vocab_size=size - len(_SPECIAL),
-        initial_alphabet=sorted(_byte_alphabet()),
+        initial_alphabet=sorted(_BYTE_OF),
         show_progress=False,
     )
     engine.train_from_iterator(text.split("\n"), trainer)
@@ -302,6 +303,16 @@ def _engine(tokens: Sequence[str], merges: Sequence[tuple[str, str]]):
     return engine
 
 
+def _merged(word: list[str], merge: tuple[str, str]) -> list[str]:
+    """Le mot où cette paire, partout où elle est, ne fait plus qu'un morceau."""
+    pieces, place = [], 0
+    while place < len(word):
+        is_pair = tuple(word[place : place + 2]) == merge
+        pieces.append("".join(merge) if is_pair else word[place])
+        place += 2 if is_pair else 1
+    return pieces
+
+
 def _byte_alphabet() -> dict[str, int]:
     """L'alphabet de GPT-2 : un caractère imprimable pour chaque octet.
 
@@ -313,3 +324,6 @@ def _byte_alphabet() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {
         chr(_BYTES + rank): byte for rank, byte in enumerate(others)
     }
+
+
+_BYTE_OF = _byte_alphabet()
