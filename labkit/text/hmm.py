@@ -7,6 +7,7 @@ et avant-arrière : Rabiner 1989, *Proceedings of the IEEE* 77(2), § III.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -32,6 +33,12 @@ class HiddenMarkov:
         self.emissions = emissions
         self._forward_moves = sparse.csr_array(transitions.T)  # [S, S], d'où l'on vient en colonne
         self._backward_moves = sparse.csr_array(transitions)
+
+    def fingerprint(self) -> dict:
+        """Nombre d'états et de jetons, et SHA-256 des deux lois."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.transitions))
+        digest.update(np.ascontiguousarray(self.emissions))
+        return {"shape": list(self.emissions.shape), "sha256": digest.hexdigest()}
 
     # --- tirer ------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import pytest
 
 import labkit
 from labkit.data import DataError
-from labkit.text import load_text, normalize
+from labkit.text import load_text, missing_files, normalize
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 ROOT = Path(os.environ.get("LABKIT_DATA", SHARED)).expanduser().absolute()
@@ -98,3 +98,10 @@ def test_real_novels():
         "sha256": "94489be4439edb3fdf361e1abfce26e3ba1902f155cc24f0796e3d482d3df12c",
     }
     assert not {"\u2019", "\u00a0", "\u00ad"} & set(splits.train + splits.val + splits.test)
+
+
+def test_missing_files(published, tmp_path):
+    assert len(missing_files("romans", root=tmp_path)) == 3
+    load_text("romans", root=tmp_path)
+    assert missing_files("romans", root=tmp_path) == []
+    assert missing_files("wikitext-2", root=tmp_path)[0] == "wiki.train.tokens"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labkit.text.grammar import PHRASES
+from labkit.text.grammar import PHRASES, Grammar
 from labkit.text.lexicon import determiners
 
 
@@ -144,3 +144,17 @@ def test_the_subject_is_never_further_than_six_words():
 def test_impossible_pairs(arguments, error, message):
     with pytest.raises(error, match=message):
         PHRASES.agreement_pairs(**arguments)
+
+
+def test_many_sentences_at_once():
+    sentences = ["le chat dort", "le chat que les voisins regardent dort", "la chat dort", ""]
+    found = PHRASES.log_probs(sentences)
+    assert found.tolist() == [PHRASES.log_prob(sentence) for sentence in sentences]
+    assert np.isfinite(found).tolist() == [True, True, False, False]
+
+
+def test_fingerprint_does_not_depend_on_what_was_computed():
+    fresh = Grammar()
+    before = fresh.fingerprint()
+    assert fresh.entropy and fresh.model.stationary.any() and fresh.agreement_pairs(3, count=1)
+    assert fresh.fingerprint() == before == PHRASES.fingerprint()
