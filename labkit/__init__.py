@@ -13,6 +13,8 @@ _PUBLIC = {
     "load_images": "data",
     "ImageSet": "data",
     "ImageSplits": "data",
+    "load_text": "text",
+    "TextSplits": "text",
     "verify": "exercises",
     "Lab": "lab",
     "Trained": "lab",
@@ -22,6 +24,7 @@ _PUBLIC = {
     "stepped": "training",
     "warmup_cosine": "training",
     "moving_average": "training",
+    "muon": "training",
     "pick_device": "training",
     "set_seed": "training",
     "build": "references",
@@ -41,7 +44,7 @@ _PUBLIC = {
 }
 _MODULES = (
     "data", "exercises", "metrics", "models", "perceptron", "plane", "plots", "points",
-    "references", "spreads", "studies", "tables", "training",
+    "references", "spreads", "studies", "tables", "text", "training",
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]

@@ -1,4 +1,4 @@
-"""Le téléchargement des fichiers de données, par torchvision."""
+"""Le téléchargement des fichiers de données : les images par torchvision, les textes un à un."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import tempfile
+import urllib.request
 from pathlib import Path
 
 from labkit.data.checksums import FILES
@@ -50,7 +51,7 @@ def download(name: str, root: str | Path | None = None) -> None:
         raise DataError(_explain_os_error(name, root, error)) from error
     except (RuntimeError, http.client.HTTPException) as error:
         # De torchvision, si aucun miroir ne répond, si une somme est fausse ou un envoi coupé.
-        cause = f"{_interrupted_file(name, partial)} : {_explain_transfer(error)}"
+        cause = f"{_interrupted_file(name, partial)} : {explain_transfer(error)}"
         raise DataError(missing_message(name, root, cause)) from error
     finally:
         if partial is not None:
@@ -84,7 +85,20 @@ def _interrupted_file(name: str, folder: Path) -> str:
     return next((f"{f}.gz" for f in FILES if not (raw / f).exists()), "les archives")
 
 
-def _explain_transfer(error: Exception) -> str:
+def fetch(address: str) -> bytes:
+    """Télécharge un fichier en mémoire.
+
+    Raises:
+        OSError, http.client.HTTPException: réseau absent, serveur muet, envoi coupé.
+    """
+    # Certains serveurs refusent le nom que se donne `urllib`.
+    request = urllib.request.Request(address, headers={"User-Agent": "labkit"})
+    with urllib.request.urlopen(request, timeout=_NETWORK_TIMEOUT) as answer:
+        return answer.read()
+
+
+def explain_transfer(error: Exception) -> str:
+    """Dit pourquoi un téléchargement n'a pas abouti."""
     if isinstance(error, http.client.HTTPException) or "corrupted" in str(error):
         return "reçu incomplet ou abîmé"
     return "réseau absent, ou serveur qui ne répond pas"
@@ -99,4 +113,4 @@ def _explain_os_error(name: str, root, error: OSError) -> str:
             f"impossible d'écrire dans {raw} ({reason(error)}). Donnez à LABKIT_DATA un dossier "
             "où vous avez le droit d'écrire, ou un dossier qui contient déjà les données."
         )
-    return missing_message(name, root, _explain_transfer(error))
+    return missing_message(name, root, explain_transfer(error))

@@ -96,7 +96,7 @@ class ImageSet:
             TypeError: `batch_size` n'est pas un entier, ou `value_range` pas deux nombres.
             ValueError: taille de lot nulle ou négative, intervalle vide ou hors de [-1, 1].
         """
-        size, bounds = _checked_batch_size(batch_size), _checked_range(value_range)
+        size, bounds = check_batch_size(batch_size), _checked_range(value_range)
         images, labels = self.images.to(device), self.labels.to(device)
         return Batches(self, images, labels, size, shuffle, bounds)
 
@@ -139,16 +139,10 @@ class Batches:
         return -(-len(self.images) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        count, size = len(self.images), self.batch_size
-        if self.shuffle:
-            # L'ordre se tire ici, avant le premier lot, et sur le processeur : le même partout.
-            order = torch.randperm(count, device="cpu")
-            indices = order.to(self.images.device).split(size)
-        else:
-            indices = [slice(start, start + size) for start in range(0, count, size)]
+        indices = batch_indices(self.images, self.batch_size, self.shuffle)
         return (
             (to_float(self.images[index], self.value_range), self.labels[index])
-            for index in (indices if count else ())
+            for index in indices
         )
 
     def fingerprint(self) -> dict:
@@ -174,6 +168,20 @@ class ImageSplits:
     def fingerprint(self) -> dict:
         """Nom du jeu, nombre d'images d'entraînement et leur SHA-256, comme sur les fiches."""
         return {"name": self.name, "train": len(self.train), "sha256": self.train.checksum()}
+
+
+def batch_indices(values: Tensor, size: int, shuffle: bool) -> Sequence[Tensor | slice]:
+    """Donne les indices de chaque lot d'un parcours des lignes de `values`, [N, …].
+
+    Args:
+        values: ce que l'on découpe en lots, sur son appareil.
+        size: taille d'un lot ; le dernier peut être plus petit.
+        shuffle: tire l'ordre avec le hasard de `torch`, sur le processeur : le même partout.
+    """
+    count = len(values)
+    if shuffle and count:
+        return torch.randperm(count, device="cpu").to(values.device).split(size)
+    return [slice(start, start + size) for start in range(0, count, size)]
 
 
 def to_float(images: Tensor, value_range: ValueRange) -> Tensor:
@@ -234,7 +242,12 @@ def _checked_index(index: int, count: int) -> int:
     return number
 
 
-def _checked_batch_size(batch_size: int) -> int:
+def check_batch_size(batch_size: int) -> int:
+    """Renvoie batch_size en `int`.
+
+    Raises:
+        TypeError, ValueError: ce n'est pas un entier, ou pas un entier positif.
+    """
     try:
         size = operator.index(batch_size)
     except TypeError as error:
