@@ -1,0 +1,173 @@
+"""Les filtres passe-bas de StyleGAN3, et la LeakyReLU qu'ils entourent.
+
+T. Karras et coll., « Alias-free generative adversarial networks », 2021, § 3.2 et annexe C.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_WIDEST_MATRIX = 160  # côté d'entrée au-delà duquel les convolutions sont plus courtes
+
+
+# --- les filtres ----------------------------------------------------------------------------------
+
+
+def kaiser_beta(taps: int, transition: float) -> float:
+    """Le β de la fenêtre de Kaiser : atténuation A = 2,285 (n - 1) π Δ + 7,95 dB, puis β(A).
+
+    Args:
+        taps: n, nombre de coefficients.
+        transition: Δ, largeur de la bande de transition, en fraction de la fréquence de Nyquist.
+    """
+    attenuation = 2.285 * (taps - 1) * math.pi * transition + 7.95
+    if attenuation > 50:
+        return 0.1102 * (attenuation - 8.7)
+    if attenuation > 21:
+        return 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+    return 0.0
+
+
+def lowpass(taps: int, cutoff: float, width: float, rate: float, radial: bool = False) -> Tensor:
+    """Un passe-bas à fenêtre de Kaiser, de gain 1 sur une constante (annexe C).
+
+    h(x) ∝ 2 f_c sinc(2 f_c x) w(x) pour un filtre séparable, le même sur chaque axe ;
+    h(x, y) ∝ f_c J₁(2π f_c r) / r · w(x) w(y), r² = x² + y², pour un filtre à symétrie radiale.
+
+    Args:
+        taps: nombre de coefficients par axe.
+        cutoff: fréquence de coupure f_c, en cycles par unité de longueur.
+        width: largeur de la bande de transition, même unité.
+        rate: échantillons par unité de longueur.
+        radial: la seconde formule, à deux dimensions.
+
+    Returns:
+        Coefficients float32 de somme 1, [taps], ou [taps, taps] pour un filtre radial.
+    """
+    x = (np.arange(taps) - (taps - 1) / 2) / rate
+    window = np.kaiser(taps, kaiser_beta(taps, width / (rate / 2)))
+    kernel = _jinc(cutoff, x) * np.outer(window, window) if radial else (
+        np.sinc(2 * cutoff * x) * window
+    )  # fmt: skip
+    return torch.as_tensor(kernel / kernel.sum(), dtype=torch.float32)
+
+
+def _jinc(cutoff: float, x: np.ndarray) -> np.ndarray:
+    """f_c J₁(2π f_c r) / r sur la grille x × x ; π f_c² au centre, où r = 0."""
+    r = np.hypot(x[:, None], x[None, :])
+    safe = np.where(r > 0, r, 1.0)
+    bessel = torch.special.bessel_j1(torch.from_numpy(2 * math.pi * cutoff * safe)).numpy()
+    return np.where(r > 0, cutoff * bessel / safe, math.pi * cutoff**2)
+
+
+# --- changer de cadence ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Les longueurs d'une couche, sur un axe : entrée -> cadence de la non-linéarité -> sortie.
+
+    Attributes:
+        up: échantillons fabriqués pour un d'entrée ; up - 1 zéros les séparent avant le filtre.
+        down: un échantillon filtré gardé sur `down`.
+        before: échantillons ajoutés avant le premier ; négatif, ce sont des échantillons ôtés.
+        middle: longueur entre les deux filtres.
+    """
+
+    up: int
+    down: int
+    before: int
+    middle: int
+
+    @classmethod
+    def fit(
+        cls, size_in: int, size_out: int, up: int, down: int, up_taps: int, down_taps: int
+    ) -> Resampling:
+        """Centre la sortie sur l'entrée, d'un demi-échantillon d'entrée en trop à gauche.
+
+        Args:
+            size_in: longueur d'entrée, size_out, de sortie.
+            size_out: longueur voulue.
+            up, down: facteurs.
+            up_taps, down_taps: longueurs des deux filtres.
+        """
+        middle = (size_out - 1) * down + down_taps  # ce que lit le filtre de sortie
+        added = middle + up_taps - 1 - size_in * up
+        return cls(up, down, (added + up) // 2, middle)
+
+
+def up_matrix(kernel: Tensor, how: Resampling, size_in: int) -> Tensor:
+    """U [middle, size_in] : U x est x, de la longueur size_in, porté à la cadence de sur-échantillonnage.
+
+    U[i, j] = up · h[j · up + before - i], nul hors du filtre h [taps], qui est symétrique.
+    """
+    i = torch.arange(how.middle, device=kernel.device)[:, None]
+    j = torch.arange(size_in, device=kernel.device)
+    return how.up * _coefficients(kernel, j * how.up + how.before - i)
+
+
+def down_matrix(kernel: Tensor, how: Resampling, size_out: int) -> Tensor:
+    """D [size_out, middle] : D[i, j] = h[j - i · down], nul hors du filtre h [taps]."""
+    i = torch.arange(size_out, device=kernel.device)[:, None]
+    j = torch.arange(how.middle, device=kernel.device)
+    return _coefficients(kernel, j - i * how.down)
+
+
+def _coefficients(kernel: Tensor, index: Tensor) -> Tensor:
+    """h[index], et zéro là où l'indice sort du filtre."""
+    inside = (index >= 0) & (index < len(kernel))
+    return torch.where(inside, kernel[index.clamp(0, len(kernel) - 1)], 0)
+
+
+def along_both_axes(matrix: Tensor, x: Tensor) -> Tensor:
+    """M x Mᵀ, pour chaque carte de x [B, C, H, W]."""
+    for _ in range(2):  # deux transpositions : l'orientation revient
+        x = (x @ matrix.T).transpose(-1, -2)
+    return x
+
+
+def upsample(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
+    """Sur-échantillonne x [B, C, H, H] en [B, C, middle, middle], par U x Uᵀ ou par convolution."""
+    if x.shape[-1] <= _WIDEST_MATRIX:
+        return along_both_axes(up_matrix(kernel, how, x.shape[-1]), x)
+    return upsample_by_convolution(x, kernel, how)
+
+
+def downsample(x: Tensor, kernel: Tensor, how: Resampling, size_out: int) -> Tensor:
+    """Sous-échantillonne x [B, C, middle, middle] en [B, C, size_out, size_out].
+
+    Par D x Dᵀ si le filtre est séparable et la carte petite ; un filtre radial [taps, taps] n'est
+    pas un produit de deux filtres, et demande une convolution.
+    """
+    if kernel.dim() == 1 and size_out <= _WIDEST_MATRIX:
+        return along_both_axes(down_matrix(kernel, how, size_out), x)
+    return downsample_by_convolution(x, kernel, how)
+
+
+def upsample_by_convolution(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
+    """La même chose que U x Uᵀ sur x [B, C, H, H], par une convolution transposée sur chaque axe."""
+    batch, channels = x.shape[:2]
+    x = x.flatten(0, 1)[:, None]  # [B·C, 1, H, H] : le même filtre pour toutes les cartes
+    before = how.before - (len(kernel) - 1)  # la convolution en ajoute déjà taps - 1 de chaque côté
+    for _ in range(2):
+        x = F.conv_transpose2d(x, how.up * kernel[None, None, None], stride=(1, how.up))
+        x = F.pad(x, (before, how.middle - before - x.shape[-1])).transpose(-1, -2)
+    return x.reshape(batch, channels, how.middle, how.middle)
+
+
+def downsample_by_convolution(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
+    """La même chose que D x Dᵀ sur x [B, C, M, M], par convolution ; filtre radial permis."""
+    batch, channels = x.shape[:2]
+    x = x.flatten(0, 1)[:, None]
+    if kernel.dim() == 2:
+        x = F.conv2d(x, kernel[None, None], stride=how.down)
+    else:
+        for _ in range(2):
+            x = F.conv2d(x, kernel[None, None, None], stride=(1, how.down)).transpose(-1, -2)
+    return x.reshape(batch, channels, *x.shape[-2:])
