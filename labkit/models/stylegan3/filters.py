@@ -6,6 +6,7 @@ T. Karras et coll., « Alias-free generative adversarial networks », 2021, § 3
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_BLOCK = 2**20  # nombres d'une carte intermédiaire : 4 Mo en float32
 _WIDEST_MATRIX = 160  # côté d'entrée au-delà duquel les convolutions sont plus courtes
 
 
@@ -103,7 +105,7 @@ class Resampling:
 
 
 def up_matrix(kernel: Tensor, how: Resampling, size_in: int) -> Tensor:
-    """U [middle, size_in] : U x est x, de la longueur size_in, porté à la cadence de sur-échantillonnage.
+    """U [middle, size_in] : U x est x, sur-échantillonné et filtré.
 
     U[i, j] = up · h[j · up + before - i], nul hors du filtre h [taps], qui est symétrique.
     """
@@ -125,33 +127,39 @@ def _coefficients(kernel: Tensor, index: Tensor) -> Tensor:
     return torch.where(inside, kernel[index.clamp(0, len(kernel) - 1)], 0)
 
 
-def along_both_axes(matrix: Tensor, x: Tensor) -> Tensor:
-    """M x Mᵀ, pour chaque carte de x [B, C, H, W]."""
-    for _ in range(2):  # deux transpositions : l'orientation revient
-        x = (x @ matrix.T).transpose(-1, -2)
-    return x
-
-
 def upsample(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
-    """Sur-échantillonne x [B, C, H, H] en [B, C, middle, middle], par U x Uᵀ ou par convolution."""
-    if x.shape[-1] <= _WIDEST_MATRIX:
-        return along_both_axes(up_matrix(kernel, how, x.shape[-1]), x)
-    return upsample_by_convolution(x, kernel, how)
+    """Porte x [B, C, H, H] à [B, C, middle, middle], par U x Uᵀ ou par convolution."""
+    if x.shape[-1] > _WIDEST_MATRIX:
+        return upsample_by_convolution(x, kernel, how)
+    matrix = up_matrix(kernel, how, x.shape[-1])
+    return matrix @ (x @ matrix.T)
 
 
 def downsample(x: Tensor, kernel: Tensor, how: Resampling, size_out: int) -> Tensor:
-    """Sous-échantillonne x [B, C, middle, middle] en [B, C, size_out, size_out].
+    """Ramène x [B, C, middle, middle] à [B, C, size_out, size_out], par D x Dᵀ ou par convolution.
 
-    Par D x Dᵀ si le filtre est séparable et la carte petite ; un filtre radial [taps, taps] n'est
-    pas un produit de deux filtres, et demande une convolution.
+    Un filtre radial [taps, taps] n'est pas le produit de deux filtres : il demande une convolution.
     """
-    if kernel.dim() == 1 and size_out <= _WIDEST_MATRIX:
-        return along_both_axes(down_matrix(kernel, how, size_out), x)
-    return downsample_by_convolution(x, kernel, how)
+    if kernel.dim() == 2 or size_out > _WIDEST_MATRIX:
+        return downsample_by_convolution(x, kernel, how)
+    matrix = down_matrix(kernel, how, size_out)
+    return (matrix @ x) @ matrix.T
+
+
+def in_blocks(function: Callable[[Tensor], Tensor], x: Tensor, side: int) -> Tensor:
+    """Applique `function` à x [B, C, H, H], quelques images à la fois sur un processeur.
+
+    Les cartes intermédiaires, de côté `side`, restent alors dans le cache, et leur mémoire n'est
+    pas rendue au système pour lui être redemandée.
+    """
+    images = max(1, _BLOCK // (x.shape[1] * side**2))
+    if x.device.type != "cpu" or len(x) <= images:
+        return function(x)
+    return torch.cat([function(block) for block in x.split(images)])
 
 
 def upsample_by_convolution(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
-    """La même chose que U x Uᵀ sur x [B, C, H, H], par une convolution transposée sur chaque axe."""
+    """U x Uᵀ, pour x [B, C, H, H], par une convolution transposée sur chaque axe."""
     batch, channels = x.shape[:2]
     x = x.flatten(0, 1)[:, None]  # [B·C, 1, H, H] : le même filtre pour toutes les cartes
     before = how.before - (len(kernel) - 1)  # la convolution en ajoute déjà taps - 1 de chaque côté
@@ -162,7 +170,7 @@ def upsample_by_convolution(x: Tensor, kernel: Tensor, how: Resampling) -> Tenso
 
 
 def downsample_by_convolution(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
-    """La même chose que D x Dᵀ sur x [B, C, M, M], par convolution ; filtre radial permis."""
+    """D x Dᵀ, pour x [B, C, middle, middle], par convolution ; le filtre peut être radial."""
     batch, channels = x.shape[:2]
     x = x.flatten(0, 1)[:, None]
     if kernel.dim() == 2:

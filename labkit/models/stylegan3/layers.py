@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from labkit.edges import check_real, check_whole
 from labkit.models.checks import check_codes, check_dtype, check_tensor, class_tensor
-from labkit.models.stylegan3.filters import Resampling, downsample, lowpass, upsample
+from labkit.models.stylegan3.filters import Resampling, downsample, in_blocks, lowpass, upsample
 from labkit.models.stylegan3.schedule import Signal
 
 _EPSILON = 1e-8  # sous les racines : un vecteur nul reste nul
@@ -226,13 +226,13 @@ def check_motion(motion: Tensor) -> Tensor:
 
 
 class SynthesisLayer(nn.Module):
-    """Une couche : convolution modulée par w, puis LeakyReLU filtrée ; ou ToRGB, sans l'une ni l'autre.
+    """Une couche : convolution modulée par w, puis LeakyReLU filtrée ; ToRGB est linéaire.
 
     Args:
         w_dim: dimension du style.
         source: ce que reçoit la couche.
         target: ce qu'elle produit.
-        is_torgb: dernière couche, linéaire et non démodulée.
+        is_torgb: dernière couche, ni démodulée ni filtrée.
         alias_free: False applique la LeakyReLU après les filtres, à la cadence de la couche : les
             fréquences qu'elle crée s'y replient.
         conv_kernel: côté du noyau.
@@ -280,41 +280,43 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Change x [B, C, H, H], modulée par w [B, w_dim], en [B, C', H', H']."""
         if self.training:
-            power = x.detach().float().square().mean()
+            power = torch.linalg.vector_norm(x.detach(), dtype=torch.float32).square() / x.numel()
             self.magnitude_ema.copy_(power.lerp(self.magnitude_ema, self.magnitude_ema_beta))
-        x = self._modulated_convolution(x, self.affine(w)) + self.bias[:, None, None]
+        x = self._modulated_convolution(x, self.affine(w))
         if self.is_torgb:
             return self._clamp(x)
-        if self.alias_free:
-            return self._down(self._activation(self._up(x)))
-        return self._activation(self._down(self._up(x)))
+        return in_blocks(self._filtered_leaky_relu, x, self.resampling.middle)
 
     def _modulated_convolution(self, x: Tensor, styles: Tensor) -> Tensor:
-        """Σ_i (s_i w_oi) ∗ x_i, ramenée à la puissance 1 : d_o = 1 / √Σ (s_i w_oi)² (2020, § 2.2).
+        """b_o + d_o Σ_i (s_i w_oi) ∗ x_i, d_o = 1 / √Σ (s_i w_oi)² (2020, § 2.2).
 
         Moduler x puis la sortie équivaut à moduler les poids, sans un jeu de poids par image.
         """
-        weight, side = self.weight, self.weight.shape[-1]
-        gain = self.magnitude_ema.rsqrt()  # x, supposée de puissance moyenne magnitude_ema
+        gain = self.magnitude_ema.rsqrt()  # ramène la puissance de x à 1
+        modulated = x * (styles * gain)[:, :, None, None]
+        bias = self.bias[:, None, None]
         if self.is_torgb:
-            weight = weight / math.sqrt(weight[0].numel())
-        x = F.conv2d(x * (styles * gain)[:, :, None, None], weight, padding=side - 1)
-        if self.is_torgb:
-            return x
-        power = styles.square() @ weight.square().sum(dim=(2, 3)).T  # [B, C']
-        return x * (power + _EPSILON).rsqrt()[:, :, None, None]
+            weight = self.weight / math.sqrt(self.weight[0].numel())
+            return F.conv2d(modulated, weight) + bias
+        power = styles.square() @ self.weight.square().sum(dim=(2, 3)).T  # [B, C']
+        demodulation = (power + _EPSILON).rsqrt()[:, :, None, None]
+        y = F.conv2d(modulated, self.weight, padding=self.weight.shape[-1] - 1)
+        return torch.addcmul(bias.to(y.dtype), y, demodulation.to(y.dtype))
 
-    def _activation(self, x: Tensor) -> Tensor:
-        return self._clamp(F.leaky_relu(x, 0.2) * math.sqrt(2))
+    def _filtered_leaky_relu(self, x: Tensor) -> Tensor:
+        """x [B, C', H, H], deux fois échantillonnée plus finement le temps de la non-linéarité."""
+        # √2 LeakyReLU(x) = LeakyReLU(√2 x) : ce gain passe dans le filtre, employé sur deux axes.
+        up, down = _or_identity(self.up_filter, x), _or_identity(self.down_filter, x)
+        x = upsample(x, 2**0.25 * up, self.resampling)
+        if self.alias_free:
+            return downsample(self._leaky_relu(x), down, self.resampling, self.target.size)
+        return self._leaky_relu(downsample(x, down, self.resampling, self.target.size))
+
+    def _leaky_relu(self, x: Tensor) -> Tensor:
+        return self._clamp(F.leaky_relu(x, 0.2, inplace=True))
 
     def _clamp(self, x: Tensor) -> Tensor:
         return x if self.conv_clamp is None else x.clamp(-self.conv_clamp, self.conv_clamp)
-
-    def _up(self, x: Tensor) -> Tensor:
-        return upsample(x, _kernel(self.up_filter, x), self.resampling)
-
-    def _down(self, x: Tensor) -> Tensor:
-        return downsample(x, _kernel(self.down_filter, x), self.resampling, self.target.size)
 
 
 def _filter(
@@ -330,6 +332,6 @@ def _taps(kernel: Tensor | None) -> int:
     return 1 if kernel is None else len(kernel)
 
 
-def _kernel(kernel: Tensor | None, like: Tensor) -> Tensor:
-    """Le filtre, ou celui d'un seul coefficient qui ne change rien."""
+def _or_identity(kernel: Tensor | None, like: Tensor) -> Tensor:
+    """Le filtre, ou celui d'un seul coefficient, qui ne change rien."""
     return like.new_ones(1) if kernel is None else kernel
