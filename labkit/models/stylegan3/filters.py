@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _BLOCK = 2**20  # nombres d'une carte intermédiaire : 4 Mo en float32
-_WIDEST_MATRIX = 160  # côté d'entrée au-delà duquel les convolutions sont plus courtes
+_WIDEST_MATRIX = 200  # côté d'entrée au-delà duquel les convolutions sont plus courtes
 
 
 # --- les filtres ----------------------------------------------------------------------------------
@@ -160,22 +160,22 @@ def in_blocks(function: Callable[[Tensor], Tensor], x: Tensor, side: int) -> Ten
 
 def upsample_by_convolution(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
     """U x Uᵀ, pour x [B, C, H, H], par une convolution transposée sur chaque axe."""
-    batch, channels = x.shape[:2]
-    x = x.flatten(0, 1)[:, None]  # [B·C, 1, H, H] : le même filtre pour toutes les cartes
+    channels = x.shape[1]
+    weight = how.up * kernel.expand(channels, 1, 1, -1)  # le même filtre pour chaque canal
     before = how.before - (len(kernel) - 1)  # la convolution en ajoute déjà taps - 1 de chaque côté
-    for _ in range(2):
-        x = F.conv_transpose2d(x, how.up * kernel[None, None, None], stride=(1, how.up))
+    for _ in range(2):  # deux transpositions : l'orientation revient
+        x = F.conv_transpose2d(x, weight, stride=(1, how.up), groups=channels)
         x = F.pad(x, (before, how.middle - before - x.shape[-1])).transpose(-1, -2)
-    return x.reshape(batch, channels, how.middle, how.middle)
+    return x
 
 
 def downsample_by_convolution(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
     """D x Dᵀ, pour x [B, C, middle, middle], par convolution ; le filtre peut être radial."""
-    batch, channels = x.shape[:2]
-    x = x.flatten(0, 1)[:, None]
+    channels = x.shape[1]
     if kernel.dim() == 2:
-        x = F.conv2d(x, kernel[None, None], stride=how.down)
-    else:
-        for _ in range(2):
-            x = F.conv2d(x, kernel[None, None, None], stride=(1, how.down)).transpose(-1, -2)
-    return x.reshape(batch, channels, *x.shape[-2:])
+        weight = kernel.expand(channels, 1, -1, -1)
+        return F.conv2d(x, weight, stride=how.down, groups=channels)
+    weight = kernel.expand(channels, 1, 1, -1)
+    for _ in range(2):
+        x = F.conv2d(x, weight, stride=(1, how.down), groups=channels).transpose(-1, -2)
+    return x
