@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -52,20 +51,21 @@ def lowpass(taps: int, cutoff: float, width: float, rate: float, radial: bool = 
     Returns:
         Coefficients float32 de somme 1, [taps], ou [taps, taps] pour un filtre radial.
     """
-    x = (np.arange(taps) - (taps - 1) / 2) / rate
-    window = np.kaiser(taps, kaiser_beta(taps, width / (rate / 2)))
-    kernel = _jinc(cutoff, x) * np.outer(window, window) if radial else (
-        np.sinc(2 * cutoff * x) * window
-    )  # fmt: skip
-    return torch.as_tensor(kernel / kernel.sum(), dtype=torch.float32)
+    x = (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2) / rate
+    beta = kaiser_beta(taps, width / (rate / 2))
+    window = torch.kaiser_window(taps, periodic=False, beta=beta, dtype=torch.float64)
+    if radial:
+        kernel = jinc(cutoff, torch.hypot(x[:, None], x)) * window[:, None] * window
+    else:
+        kernel = torch.sinc(2 * cutoff * x) * window
+    return (kernel / kernel.sum()).float()
 
 
-def _jinc(cutoff: float, x: np.ndarray) -> np.ndarray:
-    """f_c J₁(2π f_c r) / r sur la grille x × x ; π f_c² au centre, où r = 0."""
-    r = np.hypot(x[:, None], x[None, :])
-    safe = np.where(r > 0, r, 1.0)
-    bessel = torch.special.bessel_j1(torch.from_numpy(2 * math.pi * cutoff * safe)).numpy()
-    return np.where(r > 0, cutoff * bessel / safe, math.pi * cutoff**2)
+def jinc(cutoff: float, r: Tensor) -> Tensor:
+    """f_c J₁(2π f_c r) / r, le passe-bas idéal du plan, pour des rayons r [...] ; π f_c² en 0."""
+    safe = torch.where(r > 0, r, 1.0)
+    values = cutoff * torch.special.bessel_j1(2 * math.pi * cutoff * safe) / safe
+    return torch.where(r > 0, values, math.pi * cutoff**2)
 
 
 # --- changer de cadence ---------------------------------------------------------------------------
