@@ -69,7 +69,7 @@ class Synthesis(nn.Module):
         x = self.input(first, motion)
         for name, style in zip(self.layer_names, others, strict=True):
             x = getattr(self, name)(x, style)
-        return x.float() * self.output_scale
+        return x.to(torch.promote_types(x.dtype, torch.float32)) * self.output_scale
 
     def _one_per_layer(self, w: Tensor) -> Tensor:
         if check_tensor(w, "styles w").dim() == 2:

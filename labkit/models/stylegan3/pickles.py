@@ -26,6 +26,7 @@ from labkit.models.stylegan3.generator import Generator
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"
 _STORAGE = "torch.storage._load_from_bytes"
+_BYTES = "_codecs.encode"
 _MODULE = "torch_utils.persistence._reconstruct_persistent_obj"
 _DICTIONARIES = {"dnnlib.util.EasyDict", "collections.OrderedDict"}
 _TYPES = {
@@ -36,12 +37,12 @@ _TYPES = {
 }  # fmt: skip
 # Ce que contient d'autre un point de reprise officiel ; ces cases ne sont jamais lues.
 _UNUSED = {
-    "builtins.set", "_codecs.encode", "numpy.ndarray", "numpy.dtype", "torch.device",
+    "builtins.set", "numpy.ndarray", "numpy.dtype", "torch.device",
     *(f"numpy.{core}.{name}" for core in ("core", "_core")
       for name in ("multiarray.scalar", "multiarray._reconstruct", "numeric._frombuffer")),
 }  # fmt: skip
 _KNOWN = {
-    _TENSOR, _PARAMETER, _STORAGE, _MODULE, *_DICTIONARIES, *_UNUSED,
+    _TENSOR, _PARAMETER, _STORAGE, _BYTES, _MODULE, *_DICTIONARIES, *_UNUSED,
     *(f"torch.{name}" for name in _TYPES),
 }  # fmt: skip
 _HEADER = (0x1950A86A20F9469CFC6C, 1001)  # les deux premiers objets d'un tenseur enregistré
@@ -289,9 +290,9 @@ def _tensor(value: object) -> Tensor:
 
 def _storage(value: object) -> Tensor:
     """Les nombres d'un bloc, [N] : cinq objets, puis leur nombre sur 8 octets, puis eux-mêmes."""
-    if _kind(value) != _STORAGE or not isinstance(value.arguments[0], bytes):
+    if _kind(value) != _STORAGE:
         _refuse("un bloc de nombres", value)
-    file = io.BytesIO(value.arguments[0])
+    file = io.BytesIO(_bytes(value.arguments[0]))
     magic, version, _, reference, _ = (_Reader(file).load() for _ in range(5))
     if (magic, version) != _HEADER:
         raise CheckpointError("bloc de nombres d'un format inconnu.")
@@ -301,3 +302,10 @@ def _storage(value: object) -> Tensor:
     if dtype is None or count < 0 or len(numbers) != count * dtype.itemsize:
         raise CheckpointError(f"bloc de {count} nombres annoncés, {len(numbers)} octets trouvés.")
     return torch.frombuffer(bytearray(numbers), dtype=dtype) if count else torch.empty(0)
+
+
+def _bytes(value: object) -> bytes:
+    """Des octets, que le protocole 2 écrit comme un texte à encoder."""
+    if _kind(value) == _BYTES and value.arguments[1] == "latin1":
+        return value.arguments[0].encode("latin1")
+    return value if isinstance(value, bytes) else _refuse("des octets", value)
