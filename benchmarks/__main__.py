@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import demos, diffusion, gan, imports, labs, loop, mnist, plane
+from benchmarks import demos, diffusion, gan, imports, labs, loop, mnist, plane, stylegan3
 
-FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion)
+FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion, stylegan3)
 
 
 def main() -> int:

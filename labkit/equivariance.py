@@ -8,7 +8,6 @@ une fonction (w, déplacement [3, 3]) -> images [B, C, H, H] de -1 à 1, comme l
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 
@@ -113,20 +112,20 @@ def rotate(images: Tensor, angle: float) -> Tensor:
     """
     side = images.shape[-1]
     axis = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    reach = torch.arange(1 - _RADIUS, _RADIUS + 1)
+    offsets = torch.cartesian_prod(reach, reach).T[..., None]  # [2, 144, 1]
     cos, sin = math.cos(angle), math.sin(angle)
-    source = torch.stack([cos * x + sin * y, cos * y - sin * x]) + (side - 1) / 2  # R⁻¹p, [2, H, H]
-    corner = source.floor()
-    rotated, total = torch.zeros_like(images), torch.zeros(side, side).to(images)
-    offsets = range(1 - _RADIUS, _RADIUS + 1)
-    for offset in itertools.product(offsets, offsets):
-        q = corner + torch.tensor(offset)[:, None, None]  # [2, H, H]
+    rows = []
+    for y in axis:
+        source = torch.stack([cos * axis + sin * y, cos * y - sin * axis])  # R⁻¹p, [2, H]
+        source = (source + (side - 1) / 2)[:, None]
+        q = source.floor() + offsets  # [2, 144, H]
         inside = ((q >= 0) & (q < side)).all(dim=0)
-        weight = torch.where(inside, _kernel((source - q).norm(dim=0)), 0).to(images)
+        weights = torch.where(inside, _kernel((source - q).norm(dim=0)), 0)  # [144, H]
+        weights = (weights / weights.sum(dim=0)).to(images)
         column, row = q.clamp(0, side - 1).long().to(images.device)
-        rotated += weight * images[..., row, column]
-        total += weight
-    return rotated / total
+        rows.append((images[..., row, column] * weights).sum(dim=-2))
+    return torch.stack(rows, dim=-2)
 
 
 def _kernel(r: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _BLOCK = 2**20  # nombres d'une carte intermédiaire : 4 Mo en float32
-_WIDEST_MATRIX = 200  # côté d'entrée au-delà duquel les convolutions sont plus courtes
+WIDEST_MATRIX = 200  # côté d'entrée au-delà duquel les convolutions sont plus courtes
 
 
 # --- les filtres ----------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def _coefficients(kernel: Tensor, index: Tensor) -> Tensor:
 
 def upsample(x: Tensor, kernel: Tensor, how: Resampling) -> Tensor:
     """Porte x [B, C, H, H] à [B, C, middle, middle], par U x Uᵀ ou par convolution."""
-    if x.shape[-1] > _WIDEST_MATRIX:
+    if x.shape[-1] > WIDEST_MATRIX:
         return upsample_by_convolution(x, kernel, how)
     matrix = up_matrix(kernel, how, x.shape[-1])
     return matrix @ (x @ matrix.T)
@@ -140,7 +140,7 @@ def downsample(x: Tensor, kernel: Tensor, how: Resampling, size_out: int) -> Ten
 
     Un filtre radial [taps, taps] n'est pas le produit de deux filtres : il demande une convolution.
     """
-    if kernel.dim() == 2 or size_out > _WIDEST_MATRIX:
+    if kernel.dim() == 2 or size_out > WIDEST_MATRIX:
         return downsample_by_convolution(x, kernel, how)
     matrix = down_matrix(kernel, how, size_out)
     return (matrix @ x) @ matrix.T

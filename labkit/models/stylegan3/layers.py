@@ -316,7 +316,9 @@ class SynthesisLayer(nn.Module):
         return self._clamp(F.leaky_relu(x, 0.2, inplace=True))
 
     def _clamp(self, x: Tensor) -> Tensor:
-        return x if self.conv_clamp is None else x.clamp(-self.conv_clamp, self.conv_clamp)
+        if self.conv_clamp is None:
+            return x
+        return F.hardtanh(x, -self.conv_clamp, self.conv_clamp, inplace=not x.requires_grad)
 
 
 def _filter(

@@ -142,7 +142,7 @@ def naive_synthesis(model, w):
     {**R, "filter_size": 5, "num_layers": 6, "img_resolution": 32},
 ])  # fmt: skip
 def test_synthesis_is_the_naive_one(settings, widest, monkeypatch):
-    monkeypatch.setattr(filters, "_WIDEST_MATRIX", widest)  # 0 : tout par convolution
+    monkeypatch.setattr(filters, "WIDEST_MATRIX", widest)  # 0 : tout par convolution
     model = generator(**settings)
     w = torch.randn(2, model.num_ws, 8)
     with torch.no_grad():
