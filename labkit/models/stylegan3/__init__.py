@@ -3,6 +3,7 @@
 from labkit.models.stylegan3.generator import Generator, motion, z_from_seed
 from labkit.models.stylegan3.pickles import (
     CheckpointError,
+    given_checkpoint,
     load_checkpoint,
     load_weights,
     read_checkpoint,
@@ -11,6 +12,7 @@ from labkit.models.stylegan3.pickles import (
 __all__ = [
     "CheckpointError",
     "Generator",
+    "given_checkpoint",
     "load_checkpoint",
     "load_weights",
     "motion",

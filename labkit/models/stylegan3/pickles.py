@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import io
 import math
+import os
 import pickle
 import struct
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from labkit.edges import received
 from labkit.files import full_path, reason
 from labkit.models.stylegan3.generator import Generator
 
+VARIABLE = "LABKIT_STYLEGAN3"  # où l'étudiant donne le chemin du fichier qu'il a téléchargé
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"
 _STORAGE = "torch.storage._load_from_bytes"
@@ -51,6 +53,12 @@ _DEEPEST = 8  # modules emboîtés
 
 class CheckpointError(RuntimeError):
     """Un point de reprise est refusé, abîmé, ou d'une autre configuration ; le message dit quoi."""
+
+
+def given_checkpoint() -> Path | None:
+    """Le point de reprise que donne la variable d'environnement LABKIT_STYLEGAN3, ou None."""
+    path = os.environ.get(VARIABLE)
+    return full_path(path) if path else None
 
 
 def load_checkpoint(path: str | Path, name: str = "G_ema") -> Generator:

@@ -18,6 +18,7 @@ from torch import nn
 from labkit.models.stylegan3 import (
     CheckpointError,
     Generator,
+    given_checkpoint,
     load_checkpoint,
     load_weights,
     read_checkpoint,
@@ -138,6 +139,13 @@ def test_half_precision_views_and_empty_tensors(model, write):
     state["_buffers"]["w_avg"] = torch.zeros(0)
     with pytest.raises(CheckpointError, match=r"mapping.w_avg, attendu \[4\], trouvé \[0\]"):
         load_checkpoint(write(content))
+
+
+def test_the_student_gives_a_file_by_a_variable(model, write, monkeypatch):
+    monkeypatch.delenv("LABKIT_STYLEGAN3", raising=False)
+    assert given_checkpoint() is None
+    monkeypatch.setenv("LABKIT_STYLEGAN3", str(write(official(model))))
+    assert load_checkpoint(given_checkpoint()).img_resolution == 8
 
 
 # --- les fichiers hostiles ------------------------------------------------------------------------
