@@ -28,8 +28,8 @@ class Synthesis(nn.Module):
         img_resolution: côté de l'image, une puissance de deux.
         img_channels: canaux de l'image.
         output_scale: facteur de la sortie, proche de l'écart type des images.
-        channel_base … margin_size: ce que lit `schedule`.
-        layer_settings: ce que lit `SynthesisLayer`.
+        schedule_settings: les autres arguments de `schedule`.
+        layer_settings: les réglages communs à toutes les `SynthesisLayer`.
     """
 
     def __init__(

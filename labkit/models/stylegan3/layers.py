@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.edges import check_real, check_whole
-from labkit.models.checks import check_codes, check_dtype, check_tensor, class_tensor
+from labkit.models.checks import check_codes, check_tensor, class_tensor
 from labkit.models.stylegan3.filters import Resampling, downsample, in_blocks, lowpass, upsample
 from labkit.models.stylegan3.schedule import Signal
 
@@ -106,7 +106,7 @@ class Mapping(nn.Module):
                 l'intervalle, troncature qui n'est pas un nombre fini.
         """
         _check_truncation(truncation_psi)
-        x = _unit_power(check_dtype(self, check_codes(z, self.z_dim).to(self.w_avg.dtype)))
+        x = _unit_power(check_codes(z, self.z_dim).to(self.w_avg.dtype))
         labels = class_vectors(c, self.c_dim, len(x))
         if labels is not None:
             x = torch.cat([x, _unit_power(self.embed(labels.to(x)))], dim=1)

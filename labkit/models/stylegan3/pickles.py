@@ -77,9 +77,8 @@ def load_checkpoint(path: str | Path, name: str = "G_ema") -> Generator:
     """
     config, weights = read_checkpoint(path, name)
     try:
-        with torch.device(
-            "meta"
-        ):  # des formes sans nombres : une configuration hostile ne coûte rien
+        # D'abord des formes sans nombres : une configuration démesurée ne coûte alors rien.
+        with torch.device("meta"):
             check_weights(Generator(**config), weights)
         generator = Generator(**config)
     except (TypeError, ValueError, OverflowError, CheckpointError) as error:
