@@ -131,7 +131,7 @@ WRONG = {
         threshold((0.5, 1, 1), x1, x2)
     return x1 ^ x2
 """,
-            "ne lit pas ce que répondent les autres",
+            "ne lit pas les réponses des autres",
         ),
         "un neurone de sortie ignoré": (
             THRESHOLD + """
