@@ -19,12 +19,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tools import notebooks
+from tools import notebooks, page_checks
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SCHEMES = {"light": "clair", "dark": "sombre"}
-WIDTHS = (1280, 380)
-SETTLING_TIME = 500  # ms, le temps que la barre latérale se replie avant la capture
+WIDTHS = (1280, 360)
+# Sinon la barre latérale, qui glisse quand l'écran rétrécit, serait mesurée à mi-chemin.
+NO_MOTION = "*, ::before, ::after { transition: none !important; animation: none !important; }"
 
 # Attend que MathJax ait composé les formules, s'il y en a.
 WAIT_FOR_MATH = "() => window.MathJax ? MathJax.startup.promise.then(() => true) : true"
@@ -136,14 +137,15 @@ class Visit:
         self.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         self.page.goto(f"{self.base}/{name}", wait_until="load")
         self.page.evaluate(WAIT_FOR_MATH)
+        self.page.add_style_tag(content=NO_MOTION)
         self.facts = self.page.evaluate(INSPECT)
         self.problems += describe(self.facts)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
             if (overflow := self.page.evaluate(OVERFLOW)) > 0:
                 self.problems.append(f"débordement de {overflow} px à {width} px de large")
+            self.problems += [f"{text} (à {width} px)" for text in page_checks.menus(self.page)]
             if screenshots:
-                self.page.wait_for_timeout(SETTLING_TIME)
                 file = f"{name.replace('/', '_').removesuffix('.html')}-{scheme}-{width}.png"
                 self.page.screenshot(path=screenshots / file, full_page=True)
         self.page.close()
