@@ -18,7 +18,7 @@ from pathlib import Path
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
-from tools import execute, notebooks
+from tools import execute, notebooks, pages
 from tools.questions import questions_page
 from tools.status import status_page
 
@@ -81,7 +81,8 @@ class ImageAltText(Preprocessor):
     """Porte le texte de remplacement des figures là où MyST-NB le lit.
 
     `labkit.plots` l'écrit dans les métadonnées de la sortie, dont MyST-NB ne lit que la taille ;
-    le texte de remplacement, il le lit dans celles de la cellule (clé `mystnb.image.alt`).
+    le texte de remplacement, il le lit dans celles de la cellule (clé `mystnb.image.alt`), le même
+    pour toutes ses figures. `pages.name_figures` rend ensuite à chacune le sien.
     """
 
     def preprocess_cell(self, cell, resources, index):
@@ -92,7 +93,7 @@ class ImageAltText(Preprocessor):
             if "image/png" in output.get("data", {})
         ]
         if any(texts):
-            cell.metadata["mystnb"] = {"image": {"alt": " ".join(filter(None, texts))}}
+            cell.metadata["mystnb"] = {"image": {"alt": pages.ALT_SEPARATOR.join(texts)}}
         return cell, resources
 
 
@@ -213,6 +214,7 @@ def main(root: Path = notebooks.ROOT) -> int:
     source = assemble(root, build)
     status = build_site(source, build)
     if status == 0:
+        pages.finish(build / "html")
         print(f"Site construit : {build / 'html' / 'index.html'}")
     return status
 
