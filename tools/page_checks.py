@@ -141,7 +141,6 @@ TOO_WIDE = """() => [...document.querySelectorAll("main *")].filter((element) =>
   name: element.tagName.toLowerCase() + "." + [...element.classList].join("."),
   scrolls: element.closest("div.highlight, .pst-scrollable-table-container, .math")
     !== null,
-  reachable: element.tabIndex >= 0 || element.parentElement.tabIndex >= 0,
   excess: element.scrollWidth - element.clientWidth,
   text: element.textContent.trim().slice(0, 40).replace(/\\s+/g, " "),
 }))"""
@@ -160,6 +159,6 @@ def overflow(page, width: int) -> list[str]:
     excess = page.evaluate(PAGE_EXCESS)
     found = [f"débordement de {excess} px"] if excess > 0 else []
     for box in page.evaluate(TOO_WIDE):
-        if width >= WIDE_SCREEN or not (box["scrolls"] and box["reachable"]):
+        if width >= WIDE_SCREEN or not box["scrolls"]:
             found.append(f"{box['excess']} px de trop dans {box['name']} « {box['text']} »")
     return found

@@ -138,12 +138,10 @@ def size_images(page: BeautifulSoup, folder: Path) -> None:
         image.attrs.setdefault("width", str(width))
 
 
-def free_boxes(page: BeautifulSoup) -> None:
-    """Rend accessibles au clavier les boîtes qui défilent, et lisibles les boutons qui les plient."""
-    for box in page.select("div.highlight pre, .pst-scrollable-table-container"):
-        box["tabindex"] = "0"
-    for summary in page.select("summary[aria-label]"):
-        del summary["aria-label"]  # en anglais, et autre que le texte que l'on voit
+def name_folds(page: BeautifulSoup) -> None:
+    """Laisse au bouton qui déplie du code le nom que l'on voit, et non un autre, en anglais."""
+    for summary in page.select("summary.admonition-title[aria-label]"):
+        del summary["aria-label"]
 
 
-CHANGES = (describe, list_sources, fill_headers, name_figures, mark_predictions, free_boxes)
+CHANGES = (describe, list_sources, fill_headers, name_figures, mark_predictions, name_folds)

@@ -14,15 +14,19 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
-from tools import execute, notebooks, pages
+from tools import archives, execute, notebooks, pages, repository
 from tools.questions import questions_page
 from tools.status import status_page
 
 NO_BREAK_SPACE = "\u00a0"
+
+NO_DEPOT = 'depot: ""'  # ce que _config.yml en dit, que `assemble` complète
+EXAMPLE = "depot.example"  # l'adresse tant que `make depot` n'a pas été lancé
 
 # Ce qui n'est pas de la prose, et que la typographie doit laisser tel quel.
 VERBATIM = r"""
@@ -164,8 +168,9 @@ def assemble(root: Path, build: Path) -> Path:
     shutil.copytree(root / "book", source / "book")
     if (root / "demos").is_dir():
         shutil.copytree(root / "demos", source / "book" / STATIC_DEMOS)
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(root / name, source / name)
+    shutil.copy(root / "_toc.yml", source / "_toc.yml")
+    config = (root / "_config.yml").read_text(encoding="utf-8")
+    _write(source / "_config.yml", config.replace(NO_DEPOT, f'depot: "{depot(root)}"'))
     labs = notebooks.lab_paths(root / "labs")
     known = execute.read_status(executed)
     for path in labs:
@@ -181,6 +186,12 @@ def assemble(root: Path, build: Path) -> Path:
     records = [known[path.stem] for path in labs]
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
     return source
+
+
+def depot(root: Path) -> str:
+    """L'adresse du dépôt, si `make depot` l'a donnée ; vide sinon, et les pages n'en disent rien."""
+    address = repository.current_address(root)
+    return "" if urlsplit(address).hostname == EXAMPLE else address
 
 
 def _write(path: Path, text: str) -> None:
@@ -215,6 +226,7 @@ def main(root: Path = notebooks.ROOT) -> int:
     status = build_site(source, build)
     if status == 0:
         pages.finish(build / "html")
+        archives.write_downloads(root, build / "html")
         print(f"Site construit : {build / 'html' / 'index.html'}")
     return status
 
