@@ -40,8 +40,9 @@ from shutil import copy
 for weights in Path("{WEIGHTS}").glob("*.safetensors"):
     copy(weights, Path(labkit.__file__).parent / "reference")
 """
+# De « import sys » à ce qui suit la mise en place que pose tools.student.
 INSTALL = re.compile(
-    r"^import sys\n\nif \"google\.colab\" in sys\.modules:.*?(?=^from labkit|^import (?!labkit)|\Z)",
+    r"^import sys\n\nif \"google\.colab\".*?(?=^from labkit|^import (?!labkit|sys)|\Z)",
     re.DOTALL | re.MULTILINE,
 )
 

@@ -100,8 +100,9 @@ def predictions(page) -> list[str]:
 
 
 # « label-content-name-mismatch » est une règle qu'axe tient pour expérimentale.
-AXE = """() => axe.run({ preload: false, rules: { "label-content-name-mismatch": { enabled: true } } }).then(
-  (result) => result.violations.map((rule) => ({
+AXE = """() => axe.run({
+  preload: false, rules: { "label-content-name-mismatch": { enabled: true } },
+}).then((result) => result.violations.map((rule) => ({
     id: rule.id, impact: rule.impact, target: rule.nodes.map((n) => n.target.join(" ")) })))"""
 SERIOUS = ("critical", "serious", "moderate")
 
@@ -149,7 +150,7 @@ WIDE_SCREEN = 1280
 
 
 def overflow(page, width: int) -> list[str]:
-    """Rien n'est plus large que sa boîte ; sur un écran étroit, code, tableaux et formules y défilent.
+    """Rien ne dépasse de sa boîte ; en étroit, code, tableaux et formules y défilent.
 
     Args:
         page: page Playwright.

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
-from tools import archives, execute, notebooks, pages, repository
+from tools import archives, execute, notebooks, pages, repository, search_index
 from tools.questions import questions_page
 from tools.status import status_page
 
@@ -189,7 +189,7 @@ def assemble(root: Path, build: Path) -> Path:
 
 
 def depot(root: Path) -> str:
-    """L'adresse du dépôt, si `make depot` l'a donnée ; vide sinon, et les pages n'en disent rien."""
+    """L'adresse du dépôt, vide tant que `make depot` ne l'a pas donnée."""
     address = repository.current_address(root)
     return "" if urlsplit(address).hostname == EXAMPLE else address
 
@@ -226,6 +226,7 @@ def main(root: Path = notebooks.ROOT) -> int:
     status = build_site(source, build)
     if status == 0:
         pages.finish(build / "html")
+        search_index.write_index(build / "html")
         archives.write_downloads(root, build / "html")
         print(f"Site construit : {build / 'html' / 'index.html'}")
     return status
