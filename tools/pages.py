@@ -6,14 +6,22 @@ n'ajoutent que des commandes aux éléments marqués ici.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
-from PIL import Image
+from PIL import Image, ImageSequence
 
 DESCRIPTION_LENGTH = 160
+DEFAULT_DELAY = 100  # ms entre deux images d'un GIF qui n'en dit rien
+MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
+# Ce que le thème et MathJax apportent, et qu'aucune page ne charge.
+UNUSED = ("locales", "vendor", "scripts/fontawesome.js", "scripts/*.map", "styles/*.map")
 HEADINGS = ["h1", "h2", "h3", "h4"]
 PREDICTION = "Prédiction."
 QUESTION = re.compile(r"Question \d+")
@@ -31,8 +39,25 @@ def finish(html: Path) -> None:
         page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         for change in CHANGES:
             change(page)
+        unroll_animations(page, path.parent)
         size_images(page, path.parent)
         path.write_text(str(page), encoding="utf-8")
+
+
+def prune(static: Path) -> None:
+    """Ôte des fichiers du site ceux qu'aucune page ne charge : les deux tiers de leur poids.
+
+    Args:
+        static: dossier `_static` du site construit.
+    """
+    for pattern in UNUSED:
+        for path in static.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    mathjax = static / "mathjax"
+    kept = [mathjax / name for name in MATHJAX]
+    for path in [path for path in mathjax.rglob("*") if path.is_file()]:
+        if not any(path == keep or keep in path.parents for keep in kept):
+            path.unlink()
 
 
 def built_pages(html: Path) -> list[Path]:
@@ -134,8 +159,38 @@ def size_images(page: BeautifulSoup, folder: Path) -> None:
             width, height = picture.size
         image["loading"] = "lazy"
         image["decoding"] = "async"
-        image["style"] = f"aspect-ratio: {width} / {height}"
-        image.attrs.setdefault("width", str(width))
+        style = image.get("style", f"width: {width}px").rstrip("; ")
+        image["style"] = f"{style}; aspect-ratio: {width} / {height}"
+
+
+def unroll_animations(page: BeautifulSoup, folder: Path) -> None:
+    """Remplace chaque GIF de la page par sa dernière image, que `animations.js` sait animer.
+
+    Un GIF ne s'arrête pas. Ses images sont écrites l'une sous l'autre dans une planche.
+
+    Args:
+        page: la page, modifiée sur place.
+        folder: dossier de la page ; les images vont dans `../_images`.
+    """
+    for image in page.select('article img[src^="data:image/gif"]'):
+        content = base64.b64decode(image["src"].partition(",")[2])
+        with Image.open(BytesIO(content)) as gif:
+            frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(gif)]
+            delay = gif.info.get("duration", DEFAULT_DELAY)
+        width, height = frames[0].size
+        sheet = Image.new("RGB", (width, height * len(frames)))
+        for row, frame in enumerate(frames):
+            sheet.paste(frame, (0, row * height))
+        name = f"animation-{hashlib.sha256(content).hexdigest()[:12]}"
+        _save_png(sheet, folder / "../_images" / f"{name}.png")
+        _save_png(frames[-1], folder / "../_images" / f"{name}-fin.png")
+        image["src"] = f"../_images/{name}-fin.png"
+        image["data-sheet"] = f"../_images/{name}.png"
+        image["data-frames"], image["data-delay"] = str(len(frames)), str(delay)
+
+
+def _save_png(picture: Image.Image, path: Path) -> None:
+    picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256).save(path, optimize=True)
 
 
 def name_folds(page: BeautifulSoup) -> None:

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup, Tag
 from tools import pages
 
 # Ce qui n'est pas de la prose, ou n'appartient pas à la section elle-même.
-LEFT_OUT = "pre, script, style, .math, .headerlink, .cell_output, section, h1, h2, h3, h4, form"
+LEFT_OUT = "pre, script, style, .math, .headerlink, .cell_output, .above-input, section, form"
 FORMULA = "…"
 
 

@@ -226,6 +226,8 @@ def main(root: Path = notebooks.ROOT) -> int:
     status = build_site(source, build)
     if status == 0:
         pages.finish(build / "html")
+        pages.prune(build / "html" / "_static")
+        shutil.copy(source / "book" / "_static" / "404.html", build / "html" / "404.html")
         search_index.write_index(build / "html")
         archives.write_downloads(root, build / "html")
         print(f"Site construit : {build / 'html' / 'index.html'}")

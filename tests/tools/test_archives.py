@@ -1,6 +1,7 @@
 """Une archive s'exécute là où labkit n'est pas, et n'y installe que lui."""
 
 import os
+import shutil
 import subprocess
 import sysconfig
 import venv
@@ -42,6 +43,8 @@ def bare_python(tmp_path_factory):
         if "labkit" not in path.name and path.suffix != ".pth" and path.name != "pip":
             (packages / path.name).symlink_to(path)
     venv.create(folder / "venv", with_pip=True, symlinks=True)
+    for path in site_packages(folder / "venv").glob("setuptools*"):
+        shutil.rmtree(path)  # celui de venv est trop vieux pour torch
     (site_packages(folder / "venv") / "others.pth").write_text(f"{packages}\n", encoding="utf-8")
     return folder / "venv" / "bin" / "python"
 
