@@ -92,8 +92,8 @@ def predictions(page) -> list[str]:
     if (printed := page.evaluate(SHOWN)) != answers:
         found.append(f"{answers - printed} réponse(s) de prédiction absentes de l'impression")
     page.emulate_media(media="screen")
-    for number in range(page.locator(".prediction").count()):
-        page.locator(".prediction button").nth(number).evaluate("button => button.click()")
+    for button in page.locator(".prediction button").all():
+        button.evaluate("button => button.click()")
     if (shown := page.evaluate(SHOWN)) != answers:
         found.append(f"{answers - shown} réponse(s) de prédiction que « Voir » laisse voilées")
     return found
