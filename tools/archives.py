@@ -130,10 +130,12 @@ def build_wheel(package: Path) -> tuple[str, bytes]:
     files = {
         file.relative_to(package.parent).as_posix(): file.read_bytes()
         for file in sorted(package.rglob("*"))
-        if file.suffix in (".py", ".json", ".txt") and "__pycache__" not in file.parts
+        if file.is_file() and file.suffix not in (".safetensors", ".pyc")
     }
     about = f"{label}.dist-info"
-    files[f"{about}/METADATA"] = installed.read_text("METADATA").encode()
+    # Depuis la racine du dépôt, Python peut voir d'abord labkit.egg-info, où le nom est PKG-INFO.
+    metadata = installed.read_text("METADATA") or installed.read_text("PKG-INFO")
+    files[f"{about}/METADATA"] = metadata.encode()
     files[f"{about}/WHEEL"] = (
         b"Wheel-Version: 1.0\nGenerator: tools.archives\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )

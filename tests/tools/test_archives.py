@@ -1,5 +1,6 @@
 """Une archive s'exécute là où labkit n'est pas, et n'y installe que lui."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -124,3 +125,15 @@ def test_an_archive_carries_the_weights_that_its_lab_names(lab):
 def test_the_same_sources_give_the_same_wheel():
     package = notebooks.ROOT / "labkit"
     assert archives.build_wheel(package) == archives.build_wheel(package)
+
+
+def test_the_wheel_holds_the_package_but_not_its_weights():
+    package = notebooks.ROOT / "labkit"
+    name, content = archives.build_wheel(package)
+    with zipfile.ZipFile(io.BytesIO(content)) as opened:
+        files = set(opened.namelist())
+        metadata = opened.read(f"{name.removesuffix('-py3-none-any.whl')}.dist-info/METADATA")
+    data = {"labkit/text/romans.csv", "labkit/reference/vae_conv.json"}
+    assert {"labkit/__init__.py", *data} <= files
+    assert not [file for file in files if file.endswith((".safetensors", ".pyc"))]
+    assert metadata.decode().startswith("Metadata-Version:")
