@@ -195,7 +195,7 @@ def _save_png(picture: Image.Image, path: Path) -> None:
 
 def name_folds(page: BeautifulSoup) -> None:
     """Laisse au bouton qui déplie du code le nom que l'on voit, et non un autre, en anglais."""
-    for summary in page.select("summary.admonition-title[aria-label]"):
+    for summary in page.select("details.hide > summary[aria-label]"):
         del summary["aria-label"]
 
 

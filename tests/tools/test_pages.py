@@ -56,7 +56,8 @@ def test_roles_headers_and_names_that_axe_refuses_are_mended():
     page = soup(
         '<div class="citation-list" role="list"><a role="doc-backlink">A</a></div>'
         "<table><th></th><th>a</th></table>"
-        '<summary class="admonition-title" aria-label="Toggle hidden content">Montrer</summary>'
+        '<details class="admonition hide"><summary aria-label="Toggle hidden content">'
+        '<p class="admonition-title">Montrer le code</p></summary></details>'
     )
     for change in (pages.list_sources, pages.fill_headers, pages.name_folds):
         change(page)
