@@ -159,7 +159,10 @@ def _still(synthesis: Synthesis, w: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _move(
-    synthesis: Synthesis, w: Tensor, translation: tuple[float, float] = (0.0, 0.0), angle=0.0
+    synthesis: Synthesis,
+    w: Tensor,
+    translation: tuple[float, float] = (0.0, 0.0),
+    angle: float = 0.0,
 ) -> Tensor:
     return synthesis(w, motion(translation, angle).to(w.device))
 

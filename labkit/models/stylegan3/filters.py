@@ -94,8 +94,8 @@ class Resampling:
         """Centre la sortie sur l'entrée, d'un demi-échantillon d'entrée en trop à gauche.
 
         Args:
-            size_in: longueur d'entrée, size_out, de sortie.
-            size_out: longueur voulue.
+            size_in: longueur d'entrée.
+            size_out: longueur de sortie voulue.
             up, down: facteurs.
             up_taps, down_taps: longueurs des deux filtres.
         """

@@ -28,7 +28,7 @@ class Dense(nn.Module):
     y = x (λ W / √n)ᵀ + λ b : les poids appris sont de variance 1 / λ², et n ramène celle de y à 1.
 
     Args:
-        size_in: n, size_out, longueurs.
+        size_in: n, longueur de x.
         size_out: longueur de y.
         rate_multiplier: λ, qui multiplie aussi le taux d'apprentissage de la couche.
         weight_std: écart type de λ W au départ.

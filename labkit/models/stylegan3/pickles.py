@@ -48,7 +48,12 @@ _KNOWN = {
     *(f"torch.{name}" for name in _TYPES),
 }  # fmt: skip
 _HEADER = (0x1950A86A20F9469CFC6C, 1001)  # les deux premiers objets d'un tenseur enregistré
-_DEEPEST = 8  # modules emboîtés
+# Instructions sans emploi ici : un numéro d'extension donne une classe sans passer par
+# `find_class`, et un ensemble figé ou un dictionnaire d'un bloc hachent n'importe quoi.
+_FORBIDDEN = (
+    pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER,
+    pickle.DICT, pickle.FROZENSET,
+)  # fmt: skip
 
 
 class CheckpointError(RuntimeError):
@@ -81,7 +86,7 @@ def load_checkpoint(path: str | Path, name: str = "G_ema") -> Generator:
         with torch.device("meta"):
             check_weights(Generator(**config), weights)
         generator = Generator(**config)
-    except (TypeError, ValueError, OverflowError, CheckpointError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise CheckpointError(f"{path} : configuration refusée ; {error}") from error
     generator.load_state_dict(weights)
     return generator.eval()
@@ -110,8 +115,9 @@ def read_checkpoint(path: str | Path, name: str = "G_ema") -> tuple[dict, dict[s
         state = _module_state(networks[name])
         weights, left = {}, len(content)
         for tensor_name, tensor in _tensors(state, "", set()):
-            weights[tensor_name], left = tensor, left - tensor.numel()
-            if left < 0:  # les mêmes nombres, employés sans fin
+            weights[tensor_name] = tensor.float().clone()
+            left -= tensor.untyped_storage().nbytes()
+            if left < 0:  # les mêmes nombres, lus sans fin
                 raise CheckpointError(
                     "les tenseurs ont plus de nombres que le fichier n'a d'octets."
                 )
@@ -190,8 +196,15 @@ class _Reader(pickle._Unpickler):
     """Lit des objets « pickle » en remplaçant par des cases inertes tout ce qu'ils nomment.
 
     L'analyseur est celui qui est écrit en Python : sa mémoire est un dictionnaire, que l'index
-    énorme d'un fichier hostile n'agrandit pas.
+    énorme d'un fichier hostile n'agrandit pas. Une clé est un texte ou un nombre : le hachage d'un
+    n-uplet emboîté cent mille fois ferait tomber Python.
     """
+
+    dispatch = {
+        code: action
+        for code, action in pickle._Unpickler.dispatch.items()
+        if bytes([code]) not in _FORBIDDEN
+    }
 
     def find_class(self, module: str, name: str) -> type[_Inert]:
         """Une classe neuve à chaque demande : la modifier ne change rien d'autre."""
@@ -207,6 +220,41 @@ class _Reader(pickle._Unpickler):
         """Une référence à un bloc de nombres reste ce qu'elle est, un n-uplet."""
         return reference
 
+    def load_bytearray8(self) -> None:
+        """Lit des octets, sans prendre d'avance la mémoire qu'ils annoncent."""
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(self.read(size))
+
+    def load_setitem(self) -> None:
+        """Pose un élément de dictionnaire."""
+        value, key = self.stack.pop(), self.stack.pop()
+        self.stack[-1][_key(key)] = value
+
+    def load_setitems(self) -> None:
+        """Pose des éléments de dictionnaire : clé, valeur, clé, valeur…"""
+        items = self.pop_mark()
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self.stack[-1][_key(key)] = value
+
+    def load_additems(self) -> None:
+        """Ajoute des éléments à un ensemble."""
+        items = self.pop_mark()
+        self.stack[-1].update(map(_key, items))
+
+    dispatch |= {
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.ADDITEMS[0]: load_additems,
+    }
+
+
+def _key(value: object) -> object:
+    """Une clé de dictionnaire, si c'est un texte, un nombre ou None."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise CheckpointError(f"clé d'un dictionnaire : un texte attendu, trouvé {_name_of(value)}.")
+
 
 def _kind(value: object) -> str:
     """Le nom de ce dont une case tient lieu ; rien pour un objet ordinaire."""
@@ -221,7 +269,11 @@ def _as_dictionary(value: object) -> dict:
 
 
 def _refuse(wanted: str, value: object):
-    raise CheckpointError(f"{wanted} attendu, trouvé {_kind(value) or type(value).__name__}.")
+    raise CheckpointError(f"{wanted} attendu, trouvé {_name_of(value)}.")
+
+
+def _name_of(value: object) -> str:
+    return _kind(value) or type(value).__name__
 
 
 # --- la configuration et les tenseurs -------------------------------------------------------------
@@ -238,8 +290,8 @@ def _module_state(value: object) -> dict:
 def _configuration(state: dict, count: int) -> dict:
     """Les arguments du générateur de `count` tenseurs, tels qu'il a été créé."""
     if state["_init_args"]:
-        raise CheckpointError("arguments nommés attendus dans _init_args.")
-    config = _plain(state["_init_kwargs"], _DEEPEST)
+        raise CheckpointError("réglages sans nom (_init_args) ; ceux d'un StyleGAN3 sont nommés.")
+    config = dict(_as_dictionary(state["_init_kwargs"]))
     known = inspect.signature(Generator).parameters
     unknown = [argument for argument in config if argument not in known]
     if unknown:
@@ -247,18 +299,21 @@ def _configuration(state: dict, count: int) -> dict:
             f"argument {received(unknown[0])} inconnu de ce générateur : le fichier n'est pas un "
             "StyleGAN3."
         )
-    if config.get("num_layers", 0) > count:
-        raise CheckpointError(f"{config['num_layers']} couches pour {count} tenseurs.")
+    if config.get("mapping_kwargs") is not None:
+        config["mapping_kwargs"] = dict(_as_dictionary(config["mapping_kwargs"]))
+    for settings in (config, config.get("mapping_kwargs") or {}):
+        _check_settings(settings, count)
     return config
 
 
-def _plain(value: object, depth: int) -> object:
-    """Un nombre, un texte, None, ou un dictionnaire de tels objets."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if depth == 0:
-        raise CheckpointError("configuration trop profonde.")
-    return {key: _plain(part, depth - 1) for key, part in _as_dictionary(value).items()}
+def _check_settings(settings: dict, count: int) -> None:
+    """Refuse ce qui n'est ni un nombre ni un texte, et plus de couches que de tenseurs."""
+    for name, value in settings.items():
+        is_plain = value is None or isinstance(value, (bool, int, float, str))
+        if not is_plain and name != "mapping_kwargs":
+            _refuse(f"argument {received(name)} : un nombre", value)
+    if settings.get("num_layers", 0) > count:
+        raise CheckpointError(f"{settings['num_layers']} couches pour {count} tenseurs.")
 
 
 def _tensors(state: dict, prefix: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
@@ -276,7 +331,7 @@ def _tensors(state: dict, prefix: str, seen: set[int]) -> Iterator[tuple[str, Te
 
 
 def _tensor(value: object) -> Tensor:
-    """Le tenseur que décrit une case, en float32."""
+    """Le tenseur que décrit une case, une vue de son bloc de nombres."""
     if _kind(value) == _PARAMETER:
         value = value.arguments[0]
     if _kind(value) != _TENSOR:
@@ -292,7 +347,7 @@ def _tensor(value: object) -> Tensor:
         raise CheckpointError(
             f"tenseur {received(list(size))} plus grand que ses {len(numbers)} nombres."
         )
-    return numbers.as_strided(size, stride, offset).float().clone()
+    return numbers.as_strided(size, stride, offset)
 
 
 def _storage(value: object) -> Tensor:

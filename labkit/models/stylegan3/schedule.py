@@ -7,6 +7,7 @@ une cadence en échantillons par image.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +73,6 @@ def schedule(
         TypeError: un argument n'est pas un nombre.
         ValueError: résolution qui n'est pas une puissance de deux assez grande, bande vide.
     """
-    _check_resolution(img_resolution, check_real("first_cutoff", first_cutoff))
     check_whole("num_layers", num_layers)
     check_whole("num_critical", num_critical, at_least=0)
     if num_critical >= num_layers:
@@ -80,12 +80,8 @@ def schedule(
             f"num_critical doit être inférieur à num_layers ({num_layers}), reçu "
             f"num_critical={num_critical}."
         )
-    if not 0 < first_cutoff < first_stopband or last_stopband_rel <= 1:
-        raise ValueError(
-            "une fréquence d'arrêt dépasse la coupure : 0 < first_cutoff < first_stopband et "
-            f"last_stopband_rel > 1 attendus, reçu first_cutoff={first_cutoff}, "
-            f"first_stopband={first_stopband}, last_stopband_rel={last_stopband_rel}."
-        )
+    _check_bands(first_cutoff, first_stopband, last_stopband_rel)
+    _check_resolution(img_resolution, first_cutoff)
     last_cutoff = img_resolution / 2
     last_stopband = last_cutoff * last_stopband_rel
     progress = np.minimum(np.arange(num_layers + 1) / (num_layers - num_critical), 1)
@@ -111,11 +107,21 @@ def schedule(
     ]
 
 
+def _check_bands(first_cutoff: float, first_stopband: float, last_stopband_rel: float) -> None:
+    check_real("first_cutoff", first_cutoff)
+    check_real("first_stopband", first_stopband)
+    check_real("last_stopband_rel", last_stopband_rel)
+    if not (0 < first_cutoff < first_stopband < math.inf and 1 < last_stopband_rel < math.inf):
+        raise ValueError(
+            "une fréquence d'arrêt dépasse la coupure : 0 < first_cutoff < first_stopband et "
+            f"last_stopband_rel > 1 attendus, finis, reçu first_cutoff={first_cutoff}, "
+            f"first_stopband={first_stopband}, last_stopband_rel={last_stopband_rel}."
+        )
+
+
 def _check_resolution(value: object, first_cutoff: float) -> None:
     side = check_whole("img_resolution", value)
-    smallest = 2
-    while smallest <= 2 * first_cutoff:
-        smallest *= 2
+    smallest = 2 ** max(1, math.frexp(first_cutoff)[1] + 1)  # au-delà de 2 f_c
     if side & (side - 1) or side < smallest:
         near = max(smallest, 2 ** (side.bit_length() - 1))
         raise ValueError(

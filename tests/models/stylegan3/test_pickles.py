@@ -278,16 +278,76 @@ def test_the_same_numbers_used_without_end_are_refused(model, write):
         load_checkpoint(write(content))
 
 
+def test_one_number_of_a_large_block_counts_for_the_block(model, write):
+    """Relire sans fin le même bloc, un nombre à la fois, prendrait des heures."""
+    content = official(model)
+    block = torch.zeros(3000)
+    view = block[:1]
+    content["G_ema"].meta["state"]["_buffers"].update({f"b{i}": view for i in range(50)})
+    with pytest.raises(CheckpointError, match="plus de nombres que le fichier n'a d'octets"):
+        load_checkpoint(write(content))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"mapping_kwargs": {"num_layers": 10**9}}, "1000000000 couches pour"),
+    ({"mapping_kwargs": {"lr_multiplier": {"a": 1}}}, "'lr_multiplier' : un nombre attendu"),
+    ({"mapping_kwargs": [1]}, "un dictionnaire attendu, trouvé list"),
+    ({"first_cutoff": float("inf"), "first_stopband": float("inf")}, "attendus, finis"),
+    ({"w_dim": 2**62}, "configuration refusée"),
+    ({"img_resolution": 2**1100}, "configuration refusée"),
+    ({"z_dim": [4]}, "'z_dim' : un nombre attendu, trouvé list"),
+])  # fmt: skip
+def test_a_configuration_that_would_never_end_is_refused(model, write, change, message):
+    content = official(model)
+    settings = {**CONFIG, **change}
+    content["G_ema"].meta["state"]["_init_kwargs"] = settings
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(write(content))
+
+
+def test_settings_without_names_are_refused(model, write):
+    content = official(model)
+    content["G_ema"].meta["state"]["_init_args"] = (4,)
+    with pytest.raises(CheckpointError, match="réglages sans nom"):
+        load_checkpoint(write(content))
+
+
+@pytest.mark.parametrize("opcode", [b"\x82\xf0", b"\x83\xf0\x00", b"\x84\xf0\x00\x00\x00"])
+def test_a_class_registered_elsewhere_is_out_of_reach(opcode, write, monkeypatch):
+    """Un numéro d'extension donnerait une vraie classe, sans que son nom soit demandé."""
+    monkeypatch.setitem(copyreg._extension_cache, 0xF0, os.system)
+    with pytest.raises(CheckpointError, match="est tronqué, abîmé"):
+        load_checkpoint(write(b"\x80\x02" + opcode + b"."))
+
+
 def nested(depth: int) -> bytes:
     """Un n-uplet de deux fois le précédent, `depth` fois : 2^depth feuilles, par la mémoire."""
     doubled = b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(depth))
     return b"\x80\x02K\x01q\x00" + doubled + b"."
 
 
+DEEP = b")" + b"\x85" * 200_000  # un n-uplet emboîté : le hacher ferait tomber Python
+
+
+@pytest.mark.parametrize("content", [
+    b"\x80\x02}" + DEEP + b"K\x01s.",
+    b"\x80\x02}(" + DEEP + b"K\x01u.",
+    b"\x80\x02}" + nested(200)[2:-1] + b"K\x01s.",
+    b"\x80\x04\x8f(" + DEEP + b"\x90.",
+    b"ccollections\nOrderedDict\n)R" + DEEP + b"K\x01s.",
+])  # fmt: skip
+def test_a_key_that_is_a_bomb_is_refused(content, write):
+    with pytest.raises(CheckpointError, match="clé d'un dictionnaire : un texte attendu, trouvé"):
+        load_checkpoint(write(content))
+
+
 @pytest.mark.parametrize("content", [
     nested(200),  # une bombe de 2^200 feuilles
     b"\x80\x02}r\xff\xff\xff\xff.",  # une case de mémoire d'indice 2³² - 1
     b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x0f.",  # 2^60 octets annoncés
+    b"\x80\x05\x96\x00\x00\x00\x00\x00\x00\x01\x00.",  # 2^48, d'un tableau d'octets
+    b"(" + DEEP + b"K\x01d.",
+    b"\x80\x04(" + DEEP + b"\x91.",
     b"(" * 100_000 + b".",
     b"\x80\x02]" + b"(" * 3 + b"e" * 3 + b".",
     b"h\x00.",

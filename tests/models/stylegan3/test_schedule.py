@@ -1,5 +1,7 @@
 """La progression des couches : les nombres du papier et de ses réseaux publiés."""
 
+import math
+
 import pytest
 
 from labkit.models.stylegan3.schedule import schedule
@@ -61,6 +63,10 @@ def test_an_unsupported_resolution_is_refused(side, advice):
     ({"num_critical": -1}, "num_critical doit valoir au moins 0"),
     ({"first_stopband": 2.0}, "first_cutoff < first_stopband"),
     ({"first_cutoff": -1.0}, "0 < first_cutoff"),
+    ({"first_stopband": math.inf}, "attendus, finis"),
+    ({"first_cutoff": math.inf, "first_stopband": math.inf}, "attendus, finis"),
+    ({"first_cutoff": 1e308, "first_stopband": 1.5e308}, "puissance de deux"),
+    ({"last_stopband_rel": math.nan}, "last_stopband_rel > 1"),
     ({"last_stopband_rel": 1.0}, "last_stopband_rel > 1"),
     ({"channel_base": 10}, "canaux de L"),
 ])  # fmt: skip
