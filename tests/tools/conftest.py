@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import check_site, notebooks
+from tools import notebooks
 from tools.contract import SETUP
 from tools.normalize import KERNEL, NumberCells
 
@@ -100,20 +100,6 @@ def course(tmp_path):
     )
     (tmp_path / "README.md").write_text(f"# Essai\n\ngit clone {ADDRESS}\n", encoding="utf-8")
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Un Chromium, fermé avec son module : Playwright en refuse deux dans un processus."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    try:
-        path = check_site.find_browser()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
