@@ -88,6 +88,7 @@ def test_sources_hold_pages_notebooks_and_computed_pages(built):
         "_toc.yml",
         "book/index.md",
         "book/questions.md",
+        "book/results.md",
         "book/status.md",
         "labs/01_essai.ipynb",
     }
