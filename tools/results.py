@@ -1,7 +1,7 @@
 """Compose la page qui met chaque nombre des rapports d'origine à côté de celui du cours.
 
-`tools/reports.json` dit ce que donnaient les rapports, et par quel chemin trouver le nombre du cours
-(voir `tools.values`) ; rien d'autre n'est écrit à la main.
+`tools/reports.json` dit ce que donnaient les rapports, et par quel chemin trouver le nombre du
+cours (voir `tools.values`) ; rien d'autre n'est écrit à la main.
 """
 
 from __future__ import annotations
