@@ -39,6 +39,7 @@ _PUBLIC = {
     "number": "tables",
     "explore": "widgets",
     "over_seeds": "spreads",
+    "pareto_front": "pareto",
     "percent": "tables",
     "spread": "spreads",
 }

@@ -28,6 +28,10 @@ from labkit.training import History
 _INSTALLED = Path(__file__).parent / "reference"
 _SAVED = Path("sorties") / "references"
 _MAX_BYTES = 25_000_000
+_HOW_TO_MAKE = (
+    "Ce qu'un lab enregistre se fait par python -m tools.references suivi de son nom, comme "
+    "08_ddpm ; make references refait tout."
+)
 RUN_VARIABLE = "LABKIT_RUN"  # l'exécution du lab, que `make references` nomme et que la fiche garde
 
 
@@ -200,7 +204,10 @@ def load_results(name: str) -> dict:
     """
     known = _cards(_INSTALLED / "results")
     if name not in known:
-        raise ValueError(f"tableau {name!r} inconnu. Au choix : {', '.join(known) or 'aucun'}.")
+        raise ValueError(
+            f"tableau {name!r} inconnu.{did_you_mean(name, known)} Au choix : "
+            f"{', '.join(known) or 'aucun'}. {_HOW_TO_MAKE}"
+        )
     return _read_json(known[name])
 
 
@@ -253,7 +260,7 @@ def _find_card(name: str) -> dict:
         return _read_json(known[name])
     raise ValueError(
         f"référence {name!r} inconnue.{did_you_mean(name, known)} "
-        f"Au choix : {', '.join(known) or 'aucune'}."
+        f"Au choix : {', '.join(known) or 'aucune'}. {_HOW_TO_MAKE}"
     )
 
 

@@ -253,3 +253,14 @@ def test_a_table_with_a_tensor_is_refused_before_anything_is_written(saved, data
     with pytest.raises(references.ReferenceModelError, match=r"ni un nombre.*\.item"):
         references.save_results("tenseur", [{"loss": torch.ones(1)}], lab="03", data=data, seed=0)
     assert not list((tmp_path / "sorties").rglob("tenseur*"))
+
+
+@pytest.mark.parametrize("load", [references.load_reference, references.load_results])
+def test_what_is_missing_names_the_command_that_makes_it(load):
+    with pytest.raises(ValueError, match=r"python -m tools.references suivi de son nom"):
+        load("pixelcnn")
+
+
+def test_a_name_nearly_right_is_proposed():
+    with pytest.raises(ValueError, match="Vouliez-vous dire 'vae_draws'"):
+        references.load_results("vae_draw")

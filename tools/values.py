@@ -4,7 +4,7 @@
 `{ddpm_samples/rows[way=DDIM, 10 pas]/fid:2}` la colonne d'un tableau, à la ligne qui vérifie ces
 conditions, séparées par des points-virgules ; plusieurs lignes donnent leur moyenne, un rang entre
 deux barres choisit l'une d'elles. `%` après le nombre de décimales écrit une proportion en pour
-cent.
+cent, `p` de même, sans le signe.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from labkit.tables import number, percent
 from tools.notebooks import LabError
 
-_QUOTE = re.compile(r"\{(?P<path>[^{}:]+)(?::(?P<digits>\d+)(?P<percent>%?))?\}")
+_QUOTE = re.compile(r"\{(?P<path>[^{}:]+)(?::(?P<digits>\d+)(?P<form>[%p]?))?\}")
 _ROWS = re.compile(r"rows\[(?P<conditions>[^\]]*)\]")
 
 
@@ -62,7 +62,9 @@ class Values:
     def _written(self, found: re.Match) -> str:
         value = self.find(found["path"])
         digits = None if found["digits"] is None else int(found["digits"])
-        return percent(value, digits or 0) if found["percent"] else number(value, digits)
+        if found["form"] == "%":
+            return percent(value, digits)
+        return number(100 * value if found["form"] == "p" else value, digits)
 
     def _card(self, name: str) -> dict:
         if name in self.computed:

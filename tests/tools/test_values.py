@@ -25,6 +25,7 @@ def values(tmp_path):
 @pytest.mark.parametrize(("text", "expected"), [
     ("erreur {ae/metrics/mse:4}", "erreur 0,0370"),
     ("{ae/metrics/share:1%} reconnus", "93,7\u202f% reconnus"),
+    ("{ae/metrics/share:0p} % reconnus", "94 % reconnus"),
     ("{ae/epochs} époques", "1\u202f200 époques"),
     ("{ways/rows[way=DDPM]/fid:1} puis {ways/rows[way=DDIM, 10 pas;seed=1]/fid:0}", "3,8 puis 26"),
     ("{ways/rows[way=DDIM, 10 pas]/fid:1}", "25,5"),

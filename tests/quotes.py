@@ -1,0 +1,127 @@
+"""Les nombres que la prose des labs cite, et par quel chemin les relire dans les fiches.
+
+`QUOTES` : des morceaux de phrase, où chaque nombre est un chemin de `tools.values` ; une fois
+remplis, ils doivent se trouver mot pour mot dans le lab. `ESTIMATES` : des nombres écrits en toutes
+lettres ou arrondis (« un tirage sur seize »), avec ce qui les calcule et l'intervalle permis.
+"""
+
+SEARCH, FINALISTS, MODELS = "cvae_search/rows", "cvae_finalists/rows", "cvae_fashion_models/rows"
+WAYS, AUTO = "ddpm_samples/rows", "ddpm_autoguidance/rows"
+MNIST_GAN, CLOTHES_GAN = "gan_worksheet_mnist/rows", "gan_worksheet_fashion_mnist/rows"
+
+QUOTES = {
+    "04_cvae": [
+        "il fait {cvae_search_importances/rows[setting=beta]/importance:0%} de la variation du "
+        "score",
+        f"sur trois graines, {{{FINALISTS}[rank=1]/score:1}} contre "
+        f"{{{FINALISTS}[rank=3]/score:1}} pour la dimension 20",
+        "en vingt époques, "
+        f"{{{MODELS}[recipe=normal;seed=0]/score:1}} et {{{MODELS}[recipe=normal;seed=1]/score:1}} "
+        f"contre {{{MODELS}[recipe=small;seed=0]/score:1}} et "
+        f"{{{MODELS}[recipe=small;seed=1]/score:1}}",
+        f"{{{MODELS}[recipe=normal;seed=0]/score:1}} puis "
+        f"{{{MODELS}[recipe=report;seed=0]/score:1}} et "
+        f"{{{MODELS}[recipe=normal;seed=1]/score:1}} puis "
+        f"{{{MODELS}[recipe=report;seed=1]/score:1}}, à vingt puis à trente époques",
+        "que les chiffres, {cvae_fashion/metrics/conditional_accuracy:0p} et "
+        "{cvae_fashion_small/metrics/conditional_accuracy:0%} contre "
+        "{cvae/metrics/conditional_accuracy:0p} et {cvae_small/metrics/conditional_accuracy:0%}",
+        "qui reconnaît {classifier_fashion/metrics/accuracy:0%} des vrais",
+    ],
+    "05_gan": [
+        f"sa perte tombe à {{{MNIST_GAN}[epoch=7]/discriminator_loss:3}} à la septième",
+        f"de {{{MNIST_GAN}[epoch=10]/fid:0}} à {{{MNIST_GAN}[epoch=20]/fid:0}}, et l'entropie "
+        f"retombe de {{{MNIST_GAN}[epoch=10]/entropy:2}} à {{{MNIST_GAN}[epoch=20]/entropy:2}}",
+        f"la FID passe de {{{MNIST_GAN}[epoch=20]/fid:0}} à {{{MNIST_GAN}[epoch=50]/fid:0}} entre "
+        "les époques 20 et 50",
+        f"à {{{CLOTHES_GAN}[epoch=50]/fid:0}}, les classes passent de deux à dix",
+        f"une entropie de {{{CLOTHES_GAN}[epoch=50]/entropy:2}} et "
+        f"{{{MNIST_GAN}[epoch=50]/entropy:2}}",
+        "et {dcgan_class/metrics/conditional_accuracy:0%} de ses tirages sont de la classe "
+        "demandée",
+    ],
+    "08_ddpm": [
+        "{ddpm_guidance/rows[scale=2.0]/diversity:3} contre "
+        "{ddpm_guidance_real/rows[]/diversity:3}, pour un seul réseau",
+    ],
+}
+
+
+def _twelve_nats(value):
+    best = value(f"{SEARCH}[beta=1.0]/0/score")
+    return value(f"{SEARCH}[beta=5.0]/0/score") - best
+
+
+ESTIMATES = {
+    "04_cvae": [
+        ("la meilleure à $\\beta = 5$ est douze nats plus loin", _twelve_nats, 11.5, 12.5),
+        (
+            "L'écart, 1,6 nat, est huit fois celui de deux graines (0,2)",
+            lambda value: (
+                value(f"{MODELS}[recipe=small]/score") - value(f"{MODELS}[recipe=normal]/score")
+            ),
+            1.55,
+            1.65,
+        ),
+        (
+            "Il se trompe sur 7 % des vraies images, dix fois plus souvent que son pareil sur "
+            "MNIST",
+            lambda value: (
+                (1 - value("classifier_fashion/metrics/test_accuracy"))
+                / (1 - value("classifier/metrics/test_accuracy"))
+            ),
+            9.5,
+            10.5,
+        ),
+    ],
+    "05_gan": [
+        (
+            "sa FID est sept fois plus petite",
+            lambda value: value("dcgan/metrics/fid") / value("dcgan_class/metrics/fid"),
+            6.5,
+            7.5,
+        ),
+    ],
+    "08_ddpm": [
+        (
+            "Un tirage sur seize n'est pourtant pas reconnu",
+            lambda value: 1 / (1 - value(f"{WAYS}[way=DDPM, 1000 pas]/recognised")),
+            15.5,
+            16.5,
+        ),
+        (
+            "mais leur FID est trois fois plus haute",
+            lambda value: (
+                value(f"{WAYS}[way=DDIM, 50 pas]/fid") / value(f"{WAYS}[way=DDPM, 1000 pas]/fid")
+            ),
+            2.75,
+            3.25,
+        ),
+        (
+            "elle abaisse la FID de près d'un tiers",
+            lambda value: (
+                1
+                - value(f"{WAYS}[way=DDIM, 50 pas]/fid")
+                / value(f"{WAYS}[way=DDIM, 50 pas, derniers poids]/fid")
+            ),
+            0.3,
+            1 / 3,
+        ),
+        (
+            "la FID devient près de six fois plus petite",
+            lambda value: (
+                value(f"{WAYS}[way=DDIM, 50 pas]/fid")
+                / value(f"{AUTO}[way=DDIM, 50 pas;scale=1.5]/fid")
+            ),
+            5.5,
+            6.0,
+        ),
+        (
+            "La ligne $s = 0$ de son tableau montre à quel point il est mauvais : un tirage sur "
+            "trois n'est pas reconnu",
+            lambda value: 1 / (1 - value("ddpm_guidance/rows[scale=0.0]/recognised")),
+            2.75,
+            3.25,
+        ),
+    ],
+}
