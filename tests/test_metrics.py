@@ -497,3 +497,23 @@ def test_diversity_reads_the_images_of_the_other_measures():
         diversity((255 * FIVE).to(torch.uint8), labels)
     with pytest.raises(ValueError, match=r"hors de \[0, 1\].*\(x \+ 1\) / 2"):
         diversity(2 * FIVE - 1, labels)
+
+
+# --- les caractéristiques -------------------------------------------------------------------------
+
+
+def test_features_are_those_of_the_classifier_in_evaluation():
+    classifier, x = Classifier().train(), torch.rand(1500, 1, 28, 28)
+    found = metrics.features(classifier, x)
+    assert found.shape == (1500, 64) and not found.requires_grad
+    assert torch.allclose(found[:50], classifier.eval().features(x[:50]), atol=1e-6)
+
+
+@pytest.mark.parametrize(("images", "message"), [
+    (2 * torch.rand(4, 1, 28, 28) - 1, r"images hors de \[0, 1\]"),
+    (torch.rand(4, 1, 32, 32), "images de 784 pixels attendues"),
+    (torch.randint(256, (4, 1, 28, 28)), "divisez des octets par 255"),
+])  # fmt: skip
+def test_images_of_another_range_or_size_have_no_features(images, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.features(Classifier(), images)
