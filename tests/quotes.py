@@ -6,6 +6,7 @@ lettres ou arrondis (« un tirage sur seize »), avec ce qui les calcule et l'in
 """
 
 SEARCH, FINALISTS, MODELS = "cvae_search/rows", "cvae_finalists/rows", "cvae_fashion_models/rows"
+BETAS = "vae_beta/rows"
 WAYS, AUTO = "ddpm_samples/rows", "ddpm_autoguidance/rows"
 MNIST_GAN, CLOTHES_GAN = "gan_worksheet_mnist/rows", "gan_worksheet_fashion_mnist/rows"
 
@@ -52,7 +53,46 @@ def _twelve_nats(value):
     return value(f"{SEARCH}[beta=5.0]/0/score") - best
 
 
+def best_beta(measure, sign=1):
+    """Le β dont la mesure est la plus petite, ou la plus grande si `sign` vaut -1."""
+
+    def find(value):
+        betas = (0.2, 0.5, 1.0, 2.0, 5.0)
+        return min(betas, key=lambda beta: sign * value(f"{BETAS}[beta={beta}]/{measure}"))
+
+    return find
+
+
 ESTIMATES = {
+    "02_autoencoder": [
+        (
+            "celle des tirages est presque divisée par deux",
+            lambda value: (
+                value("autoencoder/metrics/samples_recognised_64")
+                / value("autoencoder/metrics/samples_recognised_2")
+            ),
+            0.5,
+            0.6,
+        ),
+    ],
+    "03_vae": [
+        (
+            "près de trois tirages sur quatre sont reconnus (ligne `vae_dense_2d` du tableau)",
+            lambda value: value("vae_dense_2d/metrics/samples_recognised"),
+            0.7,
+            0.75,
+        ),
+        ("les reconstructions sont les plus fidèles à 0,2", best_beta("bce"), 0.2, 0.2),
+        ("la somme BCE + KL est la plus basse à 0,5", best_beta("total"), 0.5, 0.5),
+        ("la FID est la meilleure à 1", best_beta("fid"), 1, 1),
+        ("la part reconnue à 2", best_beta("recognised", sign=-1), 2, 2),
+        (
+            "où il ne reste que six unités actives",
+            lambda value: value(f"{BETAS}[beta=5.0]/active"),
+            6,
+            6,
+        ),
+    ],
     "04_cvae": [
         ("la meilleure à $\\beta = 5$ est douze nats plus loin", _twelve_nats, 11.5, 12.5),
         (
