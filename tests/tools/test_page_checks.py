@@ -110,3 +110,10 @@ def test_search_ignores_accents_and_leads_to_sections(open_html):
     assert page.locator("li a").get_attribute("href") == "http://localhost/a.html#b"
     page.locator("input").fill("absent")
     page.get_by_text("Rien pour « absent »").wait_for()
+
+
+def test_a_heavy_page_is_reported():
+    assert page_checks.weight([("script", 200_000), ("image", 1_700_000)]) == []
+    scripts, in_all = page_checks.weight([("script", 260_000), ("image", 1_900_000)])
+    assert scripts == "260 ko de scripts, 250 au plus"
+    assert in_all == "page de 2160 ko, 2000 au plus"
