@@ -100,6 +100,27 @@ def predictions(page) -> list[str]:
     return found
 
 
+# Le mode de la page, pendant et après l'impression.
+PRINTED = """() => {
+  const root = document.documentElement, before = root.dataset.theme;
+  dispatchEvent(new Event("beforeprint"));
+  const printed = root.dataset.theme;
+  dispatchEvent(new Event("afterprint"));
+  return { printed, restored: root.dataset.theme === before };
+}"""
+
+
+def printing(page) -> list[str]:
+    """La page s'imprime en clair, puis retrouve son mode.
+
+    Args:
+        page: page Playwright.
+    """
+    found = page.evaluate(PRINTED)
+    problems = [] if found["printed"] == "light" else ["page imprimée en sombre"]
+    return problems if found["restored"] else [*problems, "mode changé par l'impression"]
+
+
 # « label-content-name-mismatch » est une règle qu'axe tient pour expérimentale.
 AXE = """() => axe.run({
   preload: false, rules: { "label-content-name-mismatch": { enabled: true } },
