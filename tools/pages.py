@@ -25,7 +25,7 @@ DEFAULT_DELAY = 100  # ms entre deux images d'un GIF qui n'en dit rien
 UNUSED = ("locales", "vendor", "scripts/fontawesome.js", "scripts/*.map", "styles/*.map")
 HEADINGS = ["h1", "h2", "h3", "h4"]
 PREDICTION = "Prédiction."
-QUESTION = re.compile(r"Question \d+")
+QUESTION = re.compile(r"Question (\d+)")
 # Entre les textes des figures d'une même cellule, et entre remplacement et légende : voir
 # tools.site.
 ALT_SEPARATOR, CAPTION_SEPARATOR = "\u241e", "\u241f"
@@ -136,6 +136,37 @@ def _answer(start: Tag) -> Iterator[Tag]:
             yield element
 
 
+def link_questions(page: BeautifulSoup) -> None:
+    """Mène, au clavier ou d'un clic, d'une question d'un lab à la suivante.
+
+    La page qui les réunit toutes, où les numéros recommencent, a déjà un plan.
+    """
+    marks = page.select("article p > strong:first-child")
+    asked = [mark.parent for mark in marks if QUESTION.match(mark.get_text(strip=True))]
+    if [_number(question) for question in asked] != list(range(1, len(asked) + 1)):
+        return
+    for number, question in enumerate(asked, 1):
+        question["id"], question["tabindex"] = f"question-{number}", "-1"
+        if number < len(asked):
+            answer = question.find_next_sibling("details") or question
+            answer.insert_after(_link_to(page, number + 1))
+    skip = page.select_one("#pst-skip-link")
+    if asked and skip is not None:
+        skip.append(_link_to(page, 1).a)
+
+
+def _number(question: Tag) -> int:
+    return int(QUESTION.match(question.get_text(strip=True))[1])
+
+
+def _link_to(page: BeautifulSoup, number: int) -> Tag:
+    paragraph = page.new_tag("p", attrs={"class": "next-question"})
+    link = page.new_tag("a", attrs={"href": f"#question-{number}"})
+    link.string = f"Aller à la question {number}"
+    paragraph.append(link)
+    return paragraph
+
+
 def _asks(element: Tag) -> bool:
     first = element.find("strong") if element.name == "p" else None
     text = first.get_text(strip=True) if first else ""
@@ -197,4 +228,12 @@ def name_folds(page: BeautifulSoup) -> None:
         del summary["aria-label"]
 
 
-CHANGES = (describe, list_sources, fill_headers, name_figures, mark_predictions, name_folds)
+CHANGES = (
+    describe,
+    list_sources,
+    fill_headers,
+    name_figures,
+    mark_predictions,
+    link_questions,
+    name_folds,
+)

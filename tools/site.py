@@ -21,7 +21,16 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
 from labkit.plots.style import CAPTION_MARK
-from tools import archives, execute, math_font, notebooks, pages, repository, search_index
+from tools import (
+    archives,
+    execute,
+    math_font,
+    notebooks,
+    pages,
+    repository,
+    search_index,
+    welcome,
+)
 from tools.questions import questions_page
 from tools.status import status_page
 
@@ -196,6 +205,8 @@ def assemble(root: Path, build: Path) -> Path:
         notebooks.write(page, source / "labs" / path.name)
     _write(source / "book" / "questions.md", french_spaces(questions_page(labs)))
     machine = json.loads((executed / "status.json").read_text(encoding="utf-8"))["machine"]
+    home = source / "book" / "index.md"
+    _write(home, welcome.complete(home.read_text("utf-8"), executed, known, home.parent))
     records = [known[path.stem] for path in labs]
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
     return source

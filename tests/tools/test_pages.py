@@ -106,3 +106,24 @@ def test_sections_are_indexed_without_code_formula_or_glued_words():
     assert first == {"url": "labs/a.html#a", "title": "Lab", "page": "Lab", "text": "Un. Deux"}
     assert second["url"] == "labs/a.html#b"
     assert second["text"] == "Soit …, donc."
+
+
+def test_each_question_leads_to_the_next():
+    ask = "<p><strong>Question {n}.</strong> Pourquoi ?</p><details>Parce que.</details>"
+    page = soup(
+        '<div id="pst-skip-link"><a href="#main">Passer</a></div><article><section>'
+        + "".join(ask.format(n=n) for n in (1, 2, 3))
+        + "</section></article>"
+    )
+    pages.link_questions(page)
+    assert [p["id"] for p in page.select("p[tabindex]")] == [f"question-{n}" for n in (1, 2, 3)]
+    links = page.select(".next-question a")
+    assert [link["href"] for link in links] == ["#question-2", "#question-3"]
+    assert links[0].find_parent("p").find_previous_sibling().name == "details"
+    assert page.select("#pst-skip-link a")[-1]["href"] == "#question-1"
+
+
+def test_questions_of_several_labs_are_left_alone():
+    page = soup("<article>" + "<p><strong>Question 1.</strong> Ah ?</p>" * 2 + "</article>")
+    pages.link_questions(page)
+    assert page.select("[id], .next-question") == []
