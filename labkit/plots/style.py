@@ -48,6 +48,7 @@ _STYLE = {
 PIXELS = {"cmap": "gray", "vmin": 0, "vmax": 1, "interpolation": "none"}
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _TITLE_SIZE = 11
+_MOST_MARKS = 300  # au-delà, un fichier vectoriel pèserait plus que ses pixels
 CAPTION_MARK = "labkit-legende"
 _CSS_PIXELS_PER_INCH = 96
 
@@ -90,6 +91,11 @@ _DRAWING = [
 class LabAxes(Axes):
     """Repère au style du cours, y compris dans ce qu'un lab y ajoute."""
 
+    def scatter(self, x, y, *args, **options):
+        """Comme `Axes.scatter` ; un nuage fourni est rendu en pixels, bien plus légers."""
+        options.setdefault("rasterized", np.size(x) > _MOST_MARKS)
+        return super().scatter(x, y, *args, **options)
+
     def twinx(self, *args, **options) -> Axes:
         """Ajoute une échelle à droite, sans seconde grille."""
         twin = super().twinx(*args, **options)
@@ -129,22 +135,21 @@ class LabFigure(Figure):
     def caption(self, sentence: str) -> LabFigure:
         """Écrit sous la figure ce qu'il faut en conclure : la phrase `sentence`. Renvoie la figure.
 
-        Le site numérote cette légende ; sans elle, il y met le titre.
+        Le site numérote cette légende ; sans elle, il y met les titres, ou la description.
         """
         self.conclusion = sentence
         return self
 
-    def _title(self) -> str:
-        """Le titre du seul repère qui en ait un, ou rien."""
-        titles = [title for ax in self.axes if (title := ax.get_title())]
-        return titles[0] if len(titles) == 1 else ""
+    def _titles(self) -> str:
+        return " · ".join(title for ax in self.axes if (title := ax.get_title()))
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         buffer = io.StringIO()
         self.savefig(buffer, format="svg", metadata=_NO_METADATA)
         svg = buffer.getvalue()
         width = round(self.get_figwidth() * _CSS_PIXELS_PER_INCH)
-        facts = {"alt": self.alt, "caption": self.conclusion or self._title(), "width": width}
+        caption = self.conclusion or self._titles() or self.alt
+        facts = {"alt": self.alt, "caption": caption, "width": width}
         return (
             {"image/svg+xml": svg[svg.index("<svg") :], "text/plain": self.alt},
             {"image/svg+xml": facts},

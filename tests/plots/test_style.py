@@ -69,7 +69,9 @@ def test_the_caption_says_what_to_conclude():
     assert figure.caption("La perte monte.") is figure
     facts = figure._repr_mimebundle_()[1]["image/svg+xml"]
     assert facts["caption"] == "La perte monte."
-    assert plots.new_figure(1, 2)._repr_mimebundle_()[1]["image/svg+xml"]["caption"] == ""
+    bare = plots.new_figure(1, 2).describe("Deux repères vides.")
+    facts = bare._repr_mimebundle_()[1]["image/svg+xml"]
+    assert facts["caption"] == "Deux repères vides."
 
 
 def test_images_keep_their_pixels_in_the_file():
@@ -265,7 +267,7 @@ def test_figure_formats_of_ipython_keep_text_and_width(shell, formats):
         display(figure)
     (output,) = captured.outputs
     assert output.data["text/plain"] == "Une figure vide."
-    facts = {"alt": "Une figure vide.", "caption": "", "width": 480}
+    facts = {"alt": "Une figure vide.", "caption": "Une figure vide.", "width": 480}
     assert output.metadata == {"image/svg+xml": facts}
     assert 'viewBox="0 0 360 216"' in output.data["image/svg+xml"]
     assert shell.display_formatter.format(figure) == ({}, {})  # rien n'est montré deux fois
@@ -280,3 +282,10 @@ def test_a_notebook_shows_the_caption_below_the_figure(shell):
     _, caption = captured.outputs
     assert caption.data["text/markdown"] == "*Rien à voir.*"
     assert caption.metadata == {CAPTION_MARK: True}
+
+
+@pytest.mark.parametrize(("count", "rasterized"), [(300, False), (301, True)])
+def test_a_large_cloud_is_drawn_in_pixels(count, rasterized):
+    ax = plots.new_figure().axes_grid[0, 0]
+    assert ax.scatter(np.zeros(count), np.zeros(count)).get_rasterized() is rasterized
+    assert ax.scatter(np.zeros(count), [0] * count, rasterized=False).get_rasterized() is False
