@@ -9,7 +9,7 @@ qui n'est pas dans `COMMANDS` est refusée, car latex2mathml rend mal, sans le d
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element, fromstring, tostring
 
 from docutils import nodes
@@ -29,6 +29,12 @@ LETTERS = """
 """
 COMMANDS = {*LETTERS.split(), *" !%,:;\\{}|_"}
 ENVIRONMENTS = {"aligned"}
+# Le code d'abord : un dollar n'y ouvre pas de formule.
+WRITTEN = re.compile(
+    r"^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)"
+    r"|\$\$(?P<display>.+?)\$\$|(?<!\\)\$(?P<inline>[^$]+)\$",
+    re.DOTALL | re.MULTILINE,
+)
 COMMAND = re.compile(r"\\([a-zA-Z]+|.)", re.DOTALL)
 ENVIRONMENT = re.compile(r"\\begin\{(.*?)\}")
 
@@ -102,6 +108,17 @@ def to_mathml(latex: str, display: bool = False) -> str:
     row = root[0]
     pieces = _pieces(list(row), LONG[display])
     return "".join(_math(piece, display) for piece in pieces)
+
+
+def in_markdown(text: str) -> Iterator[tuple[str, bool]]:
+    """Les formules d'un texte : leur LaTeX, et si chacune est en vue.
+
+    Args:
+        text: du Markdown ; le code n'y compte pas.
+    """
+    for found in WRITTEN.finditer(text):
+        if latex := found["display"] or found["inline"]:
+            yield latex, bool(found["display"])
 
 
 def _translated(latex: str, display: bool) -> str:

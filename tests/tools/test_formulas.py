@@ -93,3 +93,8 @@ def test_a_sign_without_a_glyph_stops_the_site():
 @pytest.mark.parametrize(("sign", "slanted"), [("h", "ℎ"), ("z", "𝑧"), ("Ω", "𝛺"), ("1", "1")])
 def test_variables_are_slanted(sign, slanted):
     assert chr(math_font.slanted(sign)) == slanted
+
+
+def test_formulas_are_found_in_markdown_but_not_in_code():
+    text = "Soit $x$, puis `$y$` :\n\n$$\nz\n$$\n\n```\n$a$\n```\nà 3 \\$ l'un, $t$."
+    assert list(formulas.in_markdown(text)) == [("x", False), ("\nz\n", True), ("t", False)]
