@@ -43,7 +43,8 @@ site: setup ## exécute les labs (profil rapide) et construit le site dans _buil
 
 # make pdf REPONSES=ouvertes : réponses et solutions dépliées.
 REPONSES ?= fermees
-pdf: $(STAMP) ## fait du site un seul PDF (REPONSES=ouvertes pour déplier les réponses)
+pdf: setup ## fait du site un seul PDF (REPONSES=ouvertes pour déplier les réponses)
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[navigateur]"
 	$(VENV_PYTHON) -m tools.pdf --reponses $(REPONSES)
 
 student: setup ## copies étudiantes, sans les solutions, dans _build/student

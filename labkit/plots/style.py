@@ -93,7 +93,7 @@ class LabAxes(Axes):
 
     def scatter(self, x, y, *args, **options):
         """Comme `Axes.scatter` ; un nuage fourni est rendu en pixels, bien plus légers."""
-        options.setdefault("rasterized", np.size(x) > _MOST_MARKS)
+        options.setdefault("rasterized", as_array(x).size > _MOST_MARKS)
         return super().scatter(x, y, *args, **options)
 
     def twinx(self, *args, **options) -> Axes:

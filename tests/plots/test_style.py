@@ -287,5 +287,6 @@ def test_a_notebook_shows_the_caption_below_the_figure(shell):
 @pytest.mark.parametrize(("count", "rasterized"), [(300, False), (301, True)])
 def test_a_large_cloud_is_drawn_in_pixels(count, rasterized):
     ax = plots.new_figure().axes_grid[0, 0]
-    assert ax.scatter(np.zeros(count), np.zeros(count)).get_rasterized() is rasterized
-    assert ax.scatter(np.zeros(count), [0] * count, rasterized=False).get_rasterized() is False
+    for x in (np.zeros(count), torch.zeros(count), [0] * count):
+        assert ax.scatter(x, x).get_rasterized() is rasterized
+    assert ax.scatter(x, x, rasterized=False).get_rasterized() is False
