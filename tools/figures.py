@@ -122,12 +122,12 @@ def frame(page: BeautifulSoup, folder: Path) -> None:
         for repeated in image.find_next_siblings("p"):  # la légende d'une animation
             repeated.decompose()
         shown = _zoomed(image)
-        if image["src"].endswith(".svg"):
-            _fit(image, folder / image["src"])
-            _add_night_copy(image)
         figure = page.new_tag("figure", attrs={"class": "lab-figure", "id": f"figure-{number}"})
         shown.wrap(figure)
         shown.wrap(page.new_tag("div", attrs={"class": "figure-scroll"}))
+        if image["src"].endswith(".svg"):
+            _fit(image, folder / image["src"])
+            _add_night_copy(image)
         figure.append(_caption(page, number, image.attrs.pop("data-caption", "")))
 
 

@@ -72,6 +72,7 @@ def test_each_figure_is_numbered_and_captioned(framed):
     assert [figure["id"] for figure in found] == ["figure-1", "figure-2"]
     texts = [figure.figcaption.get_text() for figure in found]
     assert texts == ["Figure 1. Elle monte.", "Figure 2."]
+    assert all(len(figure.select(".figure-scroll img")) == 2 for figure in found)
     day, night = found[0].select("img")
     assert (day["class"], night["class"]) == (["only-light"], ["only-dark"])
     assert night["src"] == f"{day['src']}#sombre"
