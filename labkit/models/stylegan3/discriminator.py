@@ -112,7 +112,8 @@ def _activate(x: Tensor) -> Tensor:
 def _batch_spread(h: Tensor) -> Tensor:
     """Une carte [B, 1, H, W] constante : l'écart type de h [B, C, H, W] d'une image à l'autre.
 
-    Moyenné sur les canaux et les pixels : des tirages trop semblables s'y trahissent (Karras et coll., 2018, § 3).
+    Moyenné sur canaux et pixels : des tirages trop semblables s'y trahissent (Karras et coll.,
+    2018, § 3).
     """
     spread = (h.var(dim=0, correction=0) + 1e-8).sqrt().mean()
     return spread.expand(len(h), 1, *h.shape[2:])
