@@ -17,7 +17,7 @@ export PYTHONUTF8 := 1
 export LABKIT_PROGRESS := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test site student notebooks bench references lint depot clean
+.PHONY: help setup test site pdf student notebooks bench references lint depot clean
 
 help: ## liste les commandes
 	@$(PYTHON) tools/list_targets.py Makefile
@@ -40,6 +40,12 @@ test: setup ## pytest, puis nbval sur chaque notebook de labs/
 site: setup ## exécute les labs (profil rapide) et construit le site dans _build/html
 	$(VENV_PYTHON) -m tools.execute
 	$(VENV_PYTHON) -m tools.site
+
+# make pdf REPONSES=ouvertes : réponses et solutions dépliées.
+REPONSES ?= fermees
+pdf: setup ## fait du site un seul PDF (REPONSES=ouvertes pour déplier les réponses)
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[navigateur]"
+	$(VENV_PYTHON) -m tools.pdf --reponses $(REPONSES)
 
 student: setup ## copies étudiantes, sans les solutions, dans _build/student
 	$(VENV_PYTHON) -m tools.student

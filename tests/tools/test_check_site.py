@@ -17,6 +17,7 @@ BAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Essai
 FACTS = {
     "language": "fr",
     "raw": [],
+    "mathFont": True,
     "unrendered": 0,
     "badMath": [],
     "formulas": 3,
@@ -35,6 +36,7 @@ def test_a_sound_page_has_no_anomaly():
     [
         ({"language": "en"}, "langue"),
         ({"raw": ["$x$"]}, "non composé"),
+        ({"mathFont": False}, "police des formules"),
         ({"unrendered": 2}, "sans rendu"),
         ({"badMath": ["Undefined"]}, "erronée"),
         ({"badImages": ["a.png"]}, "image"),
