@@ -10,6 +10,8 @@ endif
 
 STAMP := .venv/installed.stamp
 URL ?=
+# cpu ou gpu : la version de torch sous Linux, choisie sinon d'après la machine.
+TORCH ?=
 
 # Sorties accentuées et fichiers en UTF-8, sous Windows aussi.
 export PYTHONUTF8 := 1
@@ -17,17 +19,20 @@ export PYTHONUTF8 := 1
 export LABKIT_PROGRESS := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test site student notebooks bench references lint depot clean
+.PHONY: help setup test site student notebooks bench references lock lint depot clean
 
 help: ## liste les commandes
 	@$(PYTHON) tools/list_targets.py Makefile
 
 setup: $(STAMP) ## crée .venv et installe requirements.txt (rien si c'est déjà fait)
 
+ifneq ($(TORCH),)
+.PHONY: $(STAMP)
+endif
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) tools/check_python.py
 	$(PYTHON) -m venv .venv
-	$(VENV_PYTHON) -m pip install --disable-pip-version-check -r requirements.txt
+	$(VENV_PYTHON) -m tools.install $(if $(TORCH),--torch $(TORCH))
 	$(VENV_PYTHON) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
 
 # Deux fichiers à la fois, un fil d'exécution chacun.
@@ -54,6 +59,9 @@ bench: setup ## mesure les performances annoncées
 references: export GLIBC_TUNABLES := glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184
 references: setup ## refait les modèles de référence (profil complet, des heures parfois)
 	$(VENV_PYTHON) -m tools.references
+
+lock: setup ## recalcule requirements.txt d'après requirements.in (il faut un réseau)
+	$(VENV_PYTHON) -m tools.lock
 
 lint: setup ## vérifie le style du code (ruff) et le contrat des notebooks
 	$(VENV_PYTHON) -m ruff check .
