@@ -38,11 +38,12 @@ $(STAMP): requirements.txt pyproject.toml
 # Deux fichiers à la fois, un fil d'exécution chacun.
 PYTEST := $(VENV_PYTHON) -m pytest -n auto --maxprocesses 2 --dist loadscope
 test: export OMP_NUM_THREADS := 1
-test: setup ## pytest, puis nbval sur chaque notebook de labs/
+test: setup ## pytest, puis nbval sur chaque notebook de labs/, exécuté s'il a changé
 	$(PYTEST)
-	$(PYTEST) --nbval --nbval-current-env labs
+	$(VENV_PYTHON) -m tools.execute
+	$(VENV_PYTHON) -m pytest -p tools.replay labs
 
-site: setup ## exécute les labs (profil rapide) et construit le site dans _build/html
+site: setup ## exécute les labs qui ont changé (profil rapide), construit le site dans _build/html
 	$(VENV_PYTHON) -m tools.execute
 	$(VENV_PYTHON) -m tools.site
 

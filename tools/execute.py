@@ -4,14 +4,14 @@
 
 Un lab se donne par son chemin ou par son nom, `02_autoencoder`.
 
-Un lab inchangé (mêmes sources, mêmes paramètres, mêmes versions) n'est pas exécuté de nouveau.
+Un lab dont le code, les paramètres et les versions sont les mêmes n'est pas exécuté de nouveau ;
+ses textes, s'ils ont changé, sont reportés dans la copie exécutée (`tools.cache`).
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import hashlib
 import json
 import multiprocessing
 import os
@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib import metadata
 from pathlib import Path
 
 import papermill
@@ -30,8 +29,8 @@ from papermill.exceptions import PapermillExecutionError, strip_color
 from labkit.files import write_atomically
 from labkit.tables import number
 from tools import notebooks
+from tools.cache import code_sum, fingerprint, refresh, versions
 
-PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "accelerate", "labkit")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SUCCESS, FAILURE = "réussi", "échec"
 
@@ -66,40 +65,6 @@ def _children_memory() -> int:
         except psutil.Error:  # l'enfant vient de finir
             continue
     return total
-
-
-def versions() -> dict[str, str]:
-    """Les versions de Python et des paquets dont dépendent les résultats."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def fingerprint(path: Path, parameters: dict, package: Path) -> str:
-    """Empreinte de tout ce dont dépend l'exécution d'un lab, sorties exclues.
-
-    Args:
-        path: le notebook.
-        parameters: `profil` et `graine`.
-        package: dossier du paquet `labkit`.
-
-    Returns:
-        Une somme SHA-256 en hexadécimal.
-    """
-    cells = [
-        (cell.cell_type, cell.source, sorted(notebooks.tags(cell)))
-        for cell in notebooks.read(path).cells
-    ]
-    facts = [cells, parameters, versions(), os.environ.get("LABKIT_DATA")]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for source in sorted(package.rglob("*")):
-        if source.is_file() and "__pycache__" not in source.parts:
-            digest.update(source.read_bytes())
-    return digest.hexdigest()
 
 
 def execute(path: Path, output: Path, parameters: dict) -> dict:
@@ -200,8 +165,9 @@ def execute_all(
     if os.environ.get("LABKIT_DATA"):  # les labs s'exécutent dans un autre dossier que celui-ci
         os.environ["LABKIT_DATA"] = str(Path(os.environ["LABKIT_DATA"]).expanduser().resolve())
     known = read_status(output_dir)
-    prints = {path.stem: fingerprint(path, parameters, package) for path in paths}
-    stale = [p for p in paths if not _is_fresh(known.get(p.stem), prints[p.stem], output_dir)]
+    code = code_sum(package)
+    prints = {path.stem: fingerprint(path, parameters, code) for path in paths}
+    stale = [p for p in paths if not is_fresh(known.get(p.stem), prints[p.stem], output_dir)]
     # Le plus long d'abord : c'est lui qui fixe la durée totale. Un lab inconnu passe en tête.
     stale.sort(key=lambda p: -known.get(p.stem, {}).get("seconds", float("inf")))
     for record in _run(stale, output_dir, parameters, jobs):
@@ -212,6 +178,10 @@ def execute_all(
     for path in paths:
         if path not in stale:
             print(f"{path.stem} : inchangé, exécution précédente gardée", flush=True)
+        if known[path.stem]["status"] == SUCCESS:
+            refresh(path, output_dir / path.name)
+            known[path.stem]["title"] = notebooks.title(notebooks.read(path))
+    write_status(output_dir, sorted(known.values(), key=lambda lab: lab["name"]))
     return [known[path.stem] for path in paths]
 
 
@@ -237,7 +207,14 @@ def _limit_threads(threads: int) -> None:
     os.environ.update({name: str(threads) for name in THREAD_VARIABLES}, LABKIT_PROGRESS="0")
 
 
-def _is_fresh(record: dict | None, expected: str, output_dir: Path) -> bool:
+def is_fresh(record: dict | None, expected: str, output_dir: Path) -> bool:
+    """Vrai si un lab a déjà réussi sous cette empreinte, et que sa copie exécutée est là.
+
+    Args:
+        record: ce que `status.json` en retient, ou None.
+        expected: l'empreinte d'aujourd'hui.
+        output_dir: dossier des notebooks exécutés.
+    """
     return (
         record is not None
         and record["status"] == SUCCESS

@@ -61,15 +61,6 @@ def test_unchanged_lab_is_not_executed_again(run, capsys):
     assert "inchangé" in capsys.readouterr().out
 
 
-def test_fingerprint_follows_sources_parameters_and_package(run):
-    root, paths, _, _ = run
-    first = execute.fingerprint(paths[0], PARAMETERS, root / "labkit")
-    assert first != execute.fingerprint(paths[1], PARAMETERS, root / "labkit")
-    assert first != execute.fingerprint(paths[0], {"profil": "rapide"}, root / "labkit")
-    (root / "labkit" / "model.py").write_text("x = 1\n", encoding="utf-8")
-    assert first != execute.fingerprint(paths[0], PARAMETERS, root / "labkit")
-
-
 def test_a_failing_cell_gives_a_nonzero_exit_status(run, monkeypatch, capsys):
     _, paths, output, records = run
     monkeypatch.setattr(execute, "execute_all", lambda *_: records)

@@ -3,7 +3,7 @@ import re
 import pytest
 from nbformat.v4 import new_output
 
-from tools import execute, notebooks, site
+from tools import cache, execute, notebooks, site
 
 
 def figure_output(alt):
@@ -18,7 +18,7 @@ def built(course):
     executed = course / "_build" / "executed"
     notebooks.write(notebooks.read(course / "labs" / "01_essai.ipynb"), executed / "01_essai.ipynb")
     record = {"name": "01_essai", "title": "Lab 1 — L'essai", "profil": "rapide", "graine": 0}
-    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": execute.versions()}
+    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": cache.versions()}
     execute.write_status(executed, [record])
     return course
 
