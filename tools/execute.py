@@ -33,6 +33,8 @@ from tools.cache import code_sum, fingerprint, refresh, versions
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SUCCESS, FAILURE = "réussi", "échec"
+# Ce que calcule un vieil ordinateur, sur un processeur plus récent : ni AVX-512, ni bf16.
+OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 class PeakMemory:
@@ -67,6 +69,18 @@ def _children_memory() -> int:
     return total
 
 
+def _children_seconds() -> float:
+    """Temps de processeur des enfants finis ; zéro sous Windows, qui ne le garde pas."""
+    times = psutil.Process().cpu_times()
+    return getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+
+
+def _is_old_laptop() -> bool:
+    """Vrai si l'on calcule comme un vieil ordinateur, sur un seul fil."""
+    measured = OLD_PROCESSOR | dict.fromkeys(THREAD_VARIABLES, "1")
+    return all(os.environ.get(name) == value for name, value in measured.items())
+
+
 def execute(path: Path, output: Path, parameters: dict) -> dict:
     """Exécute un notebook dans son propre noyau.
 
@@ -79,7 +93,7 @@ def execute(path: Path, output: Path, parameters: dict) -> dict:
         Ce que `status.json` retient du lab ; la clé `error` n'existe qu'en cas d'échec.
     """
     record = {"name": path.stem, "title": notebooks.title(notebooks.read(path)), **parameters}
-    start = time.perf_counter()
+    start, computed = time.perf_counter(), _children_seconds()
     with PeakMemory() as memory:
         try:
             papermill.execute_notebook(
@@ -95,6 +109,8 @@ def execute(path: Path, output: Path, parameters: dict) -> dict:
             record.update(status=FAILURE, error=describe_failure(path, error))
     record.update(
         seconds=round(time.perf_counter() - start, 1),
+        cpu_seconds=round(_children_seconds() - computed, 1),
+        old_laptop=_is_old_laptop(),
         peak_mib=round(memory.peak / 2**20),
         versions=versions(),
     )
@@ -148,6 +164,7 @@ def execute_all(
     parameters: dict,
     package: Path,
     jobs: int | None = None,
+    old_laptop: bool = False,
 ) -> list[dict]:
     """Exécute les labs changés depuis la dernière fois et met `status.json` à jour.
 
@@ -157,6 +174,7 @@ def execute_all(
         parameters: `profil` et `graine`.
         package: dossier du paquet `labkit`, dont dépend l'empreinte.
         jobs: nombre de labs à la fois, 2 au plus par défaut.
+        old_laptop: exécute comme un vieil ordinateur, sur un fil, les labs qui ne l'ont pas été.
 
     Returns:
         Un enregistrement par lab, dans l'ordre de `paths`.
@@ -167,10 +185,15 @@ def execute_all(
     known = read_status(output_dir)
     code = code_sum(package)
     prints = {path.stem: fingerprint(path, parameters, code) for path in paths}
-    stale = [p for p in paths if not is_fresh(known.get(p.stem), prints[p.stem], output_dir)]
+    stale = [
+        path
+        for path in paths
+        if not is_fresh(known.get(path.stem), prints[path.stem], output_dir)
+        or (old_laptop and not known[path.stem]["old_laptop"])
+    ]
     # Le plus long d'abord : c'est lui qui fixe la durée totale. Un lab inconnu passe en tête.
     stale.sort(key=lambda p: -known.get(p.stem, {}).get("seconds", float("inf")))
-    for record in _run(stale, output_dir, parameters, jobs):
+    for record in _run(stale, output_dir, parameters, jobs, old_laptop):
         record["fingerprint"] = prints[record["name"]]
         known[record["name"]] = record
         _announce(record)
@@ -185,26 +208,28 @@ def execute_all(
     return [known[path.stem] for path in paths]
 
 
-def _run(paths: list[Path], output_dir: Path, parameters: dict, jobs: int | None):
+def _run(paths: list[Path], output_dir: Path, parameters: dict, jobs: int | None, old: bool):
     if not paths:
         return
     cores = os.cpu_count() or 1
     jobs = min(jobs or min(cores, 2), len(paths))
+    threads = 1 if old else max(1, cores // jobs)
     # « spawn » partout : même comportement sous Linux, macOS et Windows.
     with ProcessPoolExecutor(
         max_workers=jobs,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_limit_threads,
-        initargs=(max(1, cores // jobs),),
+        initializer=_prepare_worker,
+        initargs=(threads, OLD_PROCESSOR if old else {}),
     ) as pool:
         futures = [pool.submit(execute, p, output_dir / p.name, parameters) for p in paths]
         for future in futures:
             yield future.result()
 
 
-def _limit_threads(threads: int) -> None:
+def _prepare_worker(threads: int, processor: dict[str, str]) -> None:
     """Partage les cœurs entre les labs, sans barres de progression ; le noyau en hérite."""
-    os.environ.update({name: str(threads) for name in THREAD_VARIABLES}, LABKIT_PROGRESS="0")
+    limits = {name: str(threads) for name in THREAD_VARIABLES}
+    os.environ.update(limits, LABKIT_PROGRESS="0", **processor)
 
 
 def is_fresh(record: dict | None, expected: str, output_dir: Path) -> bool:
