@@ -8,11 +8,28 @@ import torch
 
 import labkit
 from benchmarks import diffusion, gan, labs, language, loop, measure
-from benchmarks.__main__ import FAMILIES
+from benchmarks.__main__ import FAMILIES, main
 from benchmarks.measure import Measure, alternate
 from labkit.data import DataError
 from labkit.models import UNet
 from tools import notebooks
+
+
+def test_only_the_families_asked_for_are_measured(monkeypatch, capsys):
+    for family in FAMILIES:
+        name = family.__name__.rpartition(".")[2]
+        found = [Measure(f"mesure de {name}", 1.0, at_most=2.0)]
+        monkeypatch.setattr(family, "measures", lambda found=found: iter(found))
+    assert main(["labs", "gan"]) == 0
+    printed = capsys.readouterr().out
+    assert "mesure de labs" in printed and "mesure de gan" in printed
+    assert printed.count("mesure de") == 2
+
+
+def test_refuses_an_unknown_family(capsys):
+    with pytest.raises(SystemExit):
+        main(["labo"])
+    assert "famille inconnue : labo. Au choix : imports, loop, labs" in capsys.readouterr().err
 
 
 def test_every_family_is_measured():
