@@ -122,10 +122,8 @@ def problems(page, base: str, lab: str) -> list[str]:
     page.goto(f"{base}/lab/tree/{lab}.ipynb?reset")
     page.wait_for_function(OPENED, timeout=SEEN_DELAY)
     cells = page.evaluate(RUN_ALL)
-    found = _errors(cells)
-    for look in (_figure, _answer, _widget):
-        found += look(page, cells)
-    return found
+    # Après une erreur, ou la mort du noyau, JupyterLab attend une réponse et cache le reste.
+    return _errors(cells) or [*_figure(page, cells), *_answer(page, cells), *_widget(page, cells)]
 
 
 def _errors(cells: list[dict]) -> list[str]:

@@ -117,6 +117,8 @@ def frame(page: BeautifulSoup, folder: Path) -> None:
         folder: dossier de la page, dont partent les adresses des images.
     """
     for number, image in enumerate(page.select("article .cell_output img"), 1):
+        if image.parent.name == "p":  # une image du texte, que Sphinx met dans un paragraphe
+            image.parent.unwrap()
         for repeated in image.find_next_siblings("p"):  # la légende d'une animation
             repeated.decompose()
         shown = _zoomed(image)
@@ -148,7 +150,7 @@ def _fit(image: Tag, path: Path) -> None:
     width, height = round(width * POINTS_TO_PIXELS), round(height * POINTS_TO_PIXELS)
     text = smallest_text(svg)
     narrowest = min(width, math.ceil(width * SMALLEST_TEXT / text))
-    image["style"] = f"width: {width}px; min-width: {narrowest}px"
+    image["style"] = f"width: {width}px; --narrowest: {narrowest}px"
     image["style"] += f"; aspect-ratio: {width} / {height}"
     image["loading"], image["decoding"], image["class"] = "lazy", "async", ["only-light"]
     if math.isfinite(text):

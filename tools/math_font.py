@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
-from tools import pages
+from tools import notebooks, pages
 
 CSS = """/* STIX Two Math, © The STIX Fonts Project Authors, licence SIL OFL 1.1
    (https://openfontlicense.org), réduite par tools/math_font.py aux signes de ce site. */
@@ -31,7 +31,7 @@ SLANTED = (("A", "Z", 0x1D434), ("a", "z", 0x1D44E), ("Α", "Ω", 0x1D6E2), ("α
 SLANTED_ALONE = {"h": 0x210E, "∂": 0x1D715, "ϵ": 0x1D716, "ϑ": 0x1D717, "ϕ": 0x1D719, "ϱ": 0x1D71A}
 
 
-class MissingSignError(ValueError):
+class MissingSignError(notebooks.LabError):
     """Un signe d'une formule que la police n'a pas."""
 
 

@@ -23,6 +23,7 @@ DESCRIPTION_LENGTH = 160
 DEFAULT_DELAY = 100  # ms entre deux images d'un GIF qui n'en dit rien
 # Ce que le thème apporte, et qu'aucune page ne charge.
 UNUSED = ("locales", "vendor", "scripts/fontawesome.js", "scripts/*.map", "styles/*.map")
+ICON_RULE = re.compile(r"(?<=[{}])\.fa-[^{}]*\{[^{}]*\}")
 HEADINGS = ["h1", "h2", "h3", "h4"]
 PREDICTION = "Prédiction."
 QUESTION = re.compile(r"Question (\d+)")
@@ -48,7 +49,7 @@ def finish(html: Path) -> None:
 
 
 def prune(static: Path) -> None:
-    """Ôte des fichiers du site ceux qu'aucune page ne charge : les deux tiers de leur poids.
+    """Ôte ce dont aucune page ne se sert : des fichiers, et dans les styles les icônes du thème.
 
     Args:
         static: dossier `_static` du site construit.
@@ -56,6 +57,8 @@ def prune(static: Path) -> None:
     for pattern in UNUSED:
         for path in static.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in static.glob("styles/*.css"):
+        path.write_text(ICON_RULE.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def built_pages(html: Path) -> list[Path]:

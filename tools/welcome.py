@@ -11,7 +11,7 @@ from tools import notebooks, pages
 # Dans le Markdown, une ligne « % figure : 08_ddpm Trois descentes » demande la première figure de
 # ce lab dont la description commence ainsi.
 PICTURE = re.compile(r"^% figure : (?P<lab>\w+) (?P<start>.+)$", re.MULTILINE)
-FRAME = ":::{{container}} cell cell_output\n![{alt}]({file})\n:::"
+FRAME = '<div class="cell cell_output">\n\n![{alt}]({file})\n\n</div>'
 FILE = "accueil.svg"
 STATE = "| État |"
 DURATION = "| Durée |"

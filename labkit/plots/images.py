@@ -36,7 +36,7 @@ def _draw_montage(
     canvas = montage(images, columns, gap, top)
     # Une légende demande de la place ; sans elle, la grille tient sur un téléphone.
     labelled = titles is not None or margins[0] > 0
-    size_x = min(9.0, 0.75 * columns + 0.4) if labelled else min(5.4, 0.5 * columns + 0.4)
+    size_x = min(6.6, 0.75 * columns + 0.4) if labelled else min(5.4, 0.5 * columns + 0.4)
     size_y = size_x * canvas.shape[0] / canvas.shape[1] + (0.35 if title else 0)
     ax = axes_or_new(ax, (size_x + margins[0], size_y + margins[1]))
     ax.imshow(transparent_gaps(canvas), **PIXELS)
@@ -105,8 +105,8 @@ def image_table(
     count, images = len(pictures[0]), np.concatenate(pictures)
     sentence = f"Tableau d'images, {len(rows)} lignes ({', '.join(rows)}) sur {count} colonnes"
     sentence += "." if columns is None else f" ({', '.join(map(str, columns))})."
-    # La place des légendes : un dixième de pouce par caractère à gauche, une ligne en haut.
-    margins = 0.1 * max(map(len, rows)) + 0.1, 0.2 if columns is None else 0.3
+    # La place des légendes : un douzième de pouce par caractère à gauche, une ligne en haut.
+    margins = max(map(len, rows)) / 12 + 0.1, 0.2 if columns is None else 0.3
     title_pad = None if columns is None else 16  # au-dessus des légendes de colonnes
     figure = _draw_montage(images, count, None, title, sentence, ax, margins, title_pad)
     if ax is None:

@@ -82,7 +82,7 @@ def test_each_figure_is_numbered_and_captioned(framed):
 def test_a_figure_stays_wide_enough_for_its_text(framed):
     page, svg = framed
     style = page.img["style"]
-    width, narrowest = (int(found) for found in re.findall(r"width: (\d+)px", style))
+    width, narrowest = (int(found) for found in re.findall(r"(\d+)px", style))
     assert width == 480
     assert narrowest == pytest.approx(480 * 9 / figures.smallest_text(svg), abs=1)
     assert narrowest <= 328  # la colonne d'un téléphone de 360 pixels

@@ -96,6 +96,17 @@ def test_pruning_keeps_what_pages_load(tmp_path):
     assert found == set(kept)
 
 
+def test_pruning_drops_the_rules_of_icons_that_no_page_shows(tmp_path):
+    (tmp_path / "styles").mkdir()
+    sheet = tmp_path / "styles" / "a.css"
+    rules = (
+        '.a{color:red}.fa-star:before{content:"x"}.fa-a,.fa-b{b:c}@media print{.fa-c{d:e}.z{f:g}}'
+    )
+    sheet.write_text(rules, encoding="utf-8")
+    pages.prune(tmp_path)
+    assert sheet.read_text() == ".a{color:red}@media print{.z{f:g}}"
+
+
 def test_sections_are_indexed_without_code_formula_or_glued_words():
     page = soup(
         '<article><section id="a"><h1>Lab<a class="headerlink">#</a></h1><p>Un.</p><p>Deux</p>'
