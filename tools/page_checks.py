@@ -104,7 +104,7 @@ def predictions(page) -> list[str]:
 PRINTED = """() => {
   const root = document.documentElement, before = root.dataset.theme;
   dispatchEvent(new Event("beforeprint"));
-  const printed = root.dataset.theme;
+  const printed = root.dataset.theme ?? "light";  // sans mode, une page suit le papier
   dispatchEvent(new Event("afterprint"));
   return { printed, restored: root.dataset.theme === before };
 }"""
@@ -185,7 +185,7 @@ def overflow(page, width: int) -> list[str]:
 
 # Corps du plus petit texte de chaque figure montrée, en pixels : `data-text` le donne par pixel de
 # large.
-FIGURE_TEXTS = """() => [...document.querySelectorAll("main img[data-text]")]
+FIGURE_TEXTS = """() => [...document.querySelectorAll("main figure img[data-text]")]
   .filter((image) => image.checkVisibility())
   .map((image) => [image.closest("figure").id, image.dataset.text * image.clientWidth])"""
 SMALLEST_TEXT = 8.9  # 9 pixels, à un arrondi près

@@ -32,7 +32,9 @@ from tools import (
     welcome,
 )
 from tools.questions import questions_page
+from tools.results import computed, results_page
 from tools.status import status_page
+from tools.values import Values
 
 NO_BREAK_SPACE = "\u00a0"
 
@@ -204,6 +206,8 @@ def assemble(root: Path, build: Path) -> Path:
         page = site_notebook(notebooks.read(executed / path.name))
         notebooks.write(page, source / "labs" / path.name)
     _write(source / "book" / "questions.md", french_spaces(questions_page(labs)))
+    values = Values(root / "labkit" / "reference", computed())
+    _write(source / "book" / "results.md", french_spaces(results_page(values, labs)))
     machine = json.loads((executed / "status.json").read_text(encoding="utf-8"))["machine"]
     home = source / "book" / "index.md"
     _write(home, welcome.complete(home.read_text("utf-8"), executed, known, home.parent))

@@ -20,6 +20,7 @@ from labkit.plots.images import (
 from labkit.plots.plane import grid_image, point_cloud, seed_curves, square_map
 from labkit.plots.points import decision_boundary, latent_manifold, latent_scatter
 from labkit.plots.style import PALETTE, LabFigure, new_figure
+from labkit.plots.texts import from_text, to_text
 
 __all__ = [
     "PALETTE",
@@ -27,6 +28,7 @@ __all__ = [
     "LabFigure",
     "animation",
     "decision_boundary",
+    "from_text",
     "grid_image",
     "image_grid",
     "image_table",
@@ -39,4 +41,5 @@ __all__ = [
     "reconstructions",
     "seed_curves",
     "square_map",
+    "to_text",
 ]

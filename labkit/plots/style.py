@@ -92,7 +92,7 @@ class LabAxes(Axes):
     """Repère au style du cours, y compris dans ce qu'un lab y ajoute."""
 
     def scatter(self, x, y, *args, **options):
-        """Comme `Axes.scatter` ; un nuage fourni est rendu en pixels, bien plus légers."""
+        """Marque les points x [N], y [N], comme `Axes.scatter` ; une foule l'est en pixels."""
         options.setdefault("rasterized", as_array(x).size > _MOST_MARKS)
         return super().scatter(x, y, *args, **options)
 

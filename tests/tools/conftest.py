@@ -87,7 +87,8 @@ def course(tmp_path):
     (tmp_path / "book" / "index.md").write_text("# Bienvenue\n", encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters:\n"
-        "  - file: labs/01_essai\n  - file: book/questions\n  - file: book/status\n",
+        "  - file: labs/01_essai\n  - file: book/questions\n  - file: book/results\n"
+        "  - file: book/status\n",
         encoding="utf-8",
     )
     (tmp_path / "_config.yml").write_text(

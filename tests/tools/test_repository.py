@@ -86,6 +86,7 @@ def test_the_copies_that_colab_opens_install_labkit_from_that_address(course):
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make n'est pas sur cette machine")
 def test_make_depot_calls_the_tool_with_its_address():
-    command = ["make", "--dry-run", "depot", f"URL={NEW}"]
+    # Lancé par un autre make, il annoncerait le dossier où il entre et dont il sort.
+    command = ["make", "--no-print-directory", "--dry-run", "depot", f"URL={NEW}"]
     done = subprocess.run(command, cwd=notebooks.ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].endswith(f'-m tools.repository "{NEW}"')

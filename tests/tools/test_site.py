@@ -4,7 +4,7 @@ import pytest
 from nbformat.v4 import new_output
 
 from labkit.plots.style import CAPTION_MARK
-from tools import execute, notebooks, pages, site
+from tools import cache, execute, notebooks, pages, site
 
 
 def figure_output(alt, caption=""):
@@ -19,7 +19,7 @@ def built(course):
     executed = course / "_build" / "executed"
     notebooks.write(notebooks.read(course / "labs" / "01_essai.ipynb"), executed / "01_essai.ipynb")
     record = {"name": "01_essai", "title": "Lab 1 — L'essai", "profil": "rapide", "graine": 0}
-    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": execute.versions()}
+    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": cache.versions()}
     execute.write_status(executed, [record])
     return course
 
@@ -98,6 +98,7 @@ def test_sources_hold_pages_notebooks_and_computed_pages(built):
         "_toc.yml",
         "book/index.md",
         "book/questions.md",
+        "book/results.md",
         "book/status.md",
         "labs/01_essai.ipynb",
     }
