@@ -29,6 +29,7 @@ LABS = ("01_perceptron", "03_vae", "06_ganlab")
 START_DELAY = 60  # secondes, largement le démarrage du serveur
 SEEN_DELAY = 30_000  # ms, pour ce qui ne calcule pas
 PLAYED_DELAY = 120_000  # ms, pour une cellule rejouée par un menu
+PICTURE = ":is(.jp-RenderedSVG, .jp-RenderedImage) :is(img, svg)"
 FIGURES = ("image/svg+xml", "image/png")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -55,6 +56,8 @@ SHOW = """async (rank) => {
   notebook.activeCellIndex = rank;
   await notebook.scrollToItem(rank, "start");
 }"""
+CHANGED = """([cell, picture, before]) => [...cell.querySelectorAll(picture)]
+  .some((element) => element.outerHTML !== before)"""
 OPENED = "window.jupyterapp && window.jupyterapp.shell.currentWidget?.content?.model"
 
 
@@ -155,44 +158,48 @@ def _figure(page, cells: list[dict]) -> list[str]:
     if not shown:
         return ["aucune figure"]
     page.evaluate(SHOW, shown[0])
-    figure = page.locator(f'[data-windowed-list-index="{shown[0]}"] .jp-OutputArea :is(img, svg)')
+    figure = _cell(page, shown[0]).locator(PICTURE)
     return _seen(figure.first, f"cellule {shown[0] + 1} : figure invisible")
 
 
 def _answer(page, cells: list[dict]) -> list[str]:
     rank = next(rank for rank, cell in enumerate(cells) if "<details>" in "".join(cell["source"]))
     page.evaluate(SHOW, rank)
-    cell = page.locator(f'[data-windowed-list-index="{rank}"]')
+    cell = _cell(page, rank)
     cell.locator("summary").first.click(timeout=SEEN_DELAY)
     answer = cell.locator("details[open] > :not(summary)").first
     return _seen(answer, f"cellule {rank + 1} : la réponse ne s'ouvre pas")
 
 
 def _widget(page, cells: list[dict]) -> list[str]:
+    """Un autre choix dans le premier menu, puis le bouton : l'image doit changer."""
     shown = _with_output(cells, WIDGET)
     if not shown:
         return []
     page.evaluate(SHOW, shown[0])
-    cell = page.locator(f'[data-windowed-list-index="{shown[0]}"]')
-    picture = cell.locator(".jp-OutputArea :is(img, svg)").last
-    problem = _seen(picture, f"cellule {shown[0] + 1} : menus sans image")
-    if problem:
+    cell = _cell(page, shown[0])
+    picture = cell.locator(PICTURE).first
+    if problem := _seen(picture, f"cellule {shown[0] + 1} : menus sans image", PLAYED_DELAY):
         return problem
     before = picture.evaluate("element => element.outerHTML")
     menu = cell.locator("select").first
     menu.select_option(index=menu.locator("option").count() - 1)
     cell.locator("button.widget-button").first.click()
-    changed = "([cell, before]) => [...cell.querySelectorAll('.jp-OutputArea :is(img, svg)')]"
-    changed += ".some((element) => element.outerHTML.length > 500 && element.outerHTML !== before)"
-    page.wait_for_function(changed, arg=[cell.element_handle(), before], timeout=PLAYED_DELAY)
+    page.wait_for_function(
+        CHANGED, arg=[cell.element_handle(), PICTURE, before], timeout=PLAYED_DELAY
+    )
     return []
 
 
-def _seen(locator, problem: str) -> list[str]:
+def _cell(page, rank: int):
+    return page.locator(f'[data-windowed-list-index="{rank}"]')
+
+
+def _seen(locator, problem: str, delay: int = SEEN_DELAY) -> list[str]:
     from playwright.sync_api import TimeoutError as Expired
 
     try:
-        locator.wait_for(state="visible", timeout=SEEN_DELAY)
+        locator.wait_for(state="visible", timeout=delay)
     except Expired:
         return [problem]
     return []
