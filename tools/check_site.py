@@ -45,7 +45,7 @@ INSPECT = r"""() => {
     badMath: all("merror").map((e) => e.textContent),
     formulas: all(".math").length,
     mathFont: all("math").length === 0 || document.fonts.check("16px Formules"),
-    images: all("main img").length,
+    images: all("main img:not(.only-dark)").length,
     badImages: all("main img").filter((i) => !i.alt.trim() || !i.naturalWidth)
                               .map((i) => i.getAttribute("src")),
     openDetails: all("article details[open]").length,
@@ -106,7 +106,7 @@ class Visit:
         self.base = base
         self.problems: list[str] = []
         self.facts: dict = {}
-        self.loaded: list[tuple[str, int]] = []  # ce que la page a chargé : nature, octets
+        self.loaded: dict[str, tuple[str, int]] = {}  # adresse -> nature et octets
         self.page.route("**/*", self._filter)
         self.page.on("pageerror", lambda error: self.problems.append(f"erreur JavaScript {error}"))
         self.page.on("console", self._console)
@@ -127,7 +127,7 @@ class Visit:
 
     def _response(self, response) -> None:
         size = int(response.headers.get("content-length", 0))
-        self.loaded.append((response.request.resource_type, size))
+        self.loaded[response.url.partition("#")[0]] = response.request.resource_type, size
         if response.status >= 400:
             self.problems.append(f"réponse {response.status} pour {response.url}")
 
@@ -139,8 +139,8 @@ class Visit:
         self.page.evaluate(page_checks.LOAD_IMAGES)
         self.facts = self.page.evaluate(INSPECT)
         self.problems += describe(self.facts)
-        self.facts["weight"] = sum(size for _, size in self.loaded)
-        self.problems += page_checks.weight(self.loaded)
+        self.facts["weight"] = sum(size for _, size in self.loaded.values())
+        self.problems += page_checks.weight(self.loaded.values())
         self.problems += page_checks.figures(self.page, scheme == "dark")
         self.problems += page_checks.predictions(self.page)
         self.problems += page_checks.printing(self.page)
