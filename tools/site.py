@@ -20,6 +20,7 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
 from tools import archives, execute, notebooks, pages, repository, search_index
+from tools.bench_page import bench_page, read_results
 from tools.questions import questions_page
 from tools.status import status_page
 
@@ -185,6 +186,7 @@ def assemble(root: Path, build: Path) -> Path:
     machine = json.loads((executed / "status.json").read_text(encoding="utf-8"))["machine"]
     records = [known[path.stem] for path in labs]
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
+    _write(source / "book" / "bench.md", french_spaces(bench_page(read_results(root))))
     return source
 
 
