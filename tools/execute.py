@@ -189,7 +189,7 @@ def execute_all(
         path
         for path in paths
         if not is_fresh(known.get(path.stem), prints[path.stem], output_dir)
-        or (old_laptop and not known[path.stem]["old_laptop"])
+        or (old_laptop and not known[path.stem].get("old_laptop"))
     ]
     # Le plus long d'abord : c'est lui qui fixe la durée totale. Un lab inconnu passe en tête.
     stale.sort(key=lambda p: -known.get(p.stem, {}).get("seconds", float("inf")))

@@ -34,6 +34,9 @@ TORCH = ("torch", "torchvision")
 LABELS = {"cpu": ("légère, sans GPU", "gpu"), "gpu": ("complète, GPU compris", "cpu")}
 GPU_ONLY = re.compile(r"(nvidia|cuda|triton)(-|$)")  # ce que seule la version pour GPU demande
 
+# Pour pip et uv, 2.15.0+cpu satisfait ==2.15.0 : sans cela, l'autre version resterait.
+REPLACE = ["--force-reinstall"]
+
 # Comment pip est réglé, et la variable par laquelle uv l'apprend.
 UV_VARIABLES = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -65,10 +68,10 @@ def choose(forced: str | None) -> Choice | None:
         return None
     if forced:
         return Choice(forced, "demandée", forced=True)
+    if installed_torch():
+        return Choice("cpu" if is_light() else "gpu", "déjà installée")
     if has_nvidia_gpu():
         return Choice("gpu", "un GPU NVIDIA est là")
-    if "+cpu" in installed_torch():
-        return Choice("cpu", "déjà installée, aucun GPU NVIDIA")
     if answers(CPU_INDEX, PATIENCE):
         return Choice("cpu", "aucun GPU NVIDIA")
     return Choice("gpu", f"l'index de la version légère ne répond pas en {PATIENCE:g} s")
@@ -85,6 +88,11 @@ def installed_torch() -> str:
         return metadata.version("torch")
     except metadata.PackageNotFoundError:
         return ""
+
+
+def is_light() -> bool:
+    """Vrai si la version de torch installée est celle pour processeur."""
+    return "+cpu" in installed_torch()
 
 
 def answers(index: str, patience: float) -> bool:
@@ -138,20 +146,26 @@ class Installer:
         uv = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
         self.commands.insert(0, uv)
 
-    def install(self, chosen: Iterable[Entry]) -> bool:
+    def install(self, chosen: Iterable[Entry], *options: str) -> bool:
         """Installe des paquets de requirements.txt, empreintes vérifiées."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / LOCK
             path.write_text("".join(entry.text for entry in chosen), encoding="utf-8")
-            return self.run("--no-deps", "--require-hashes", "-r", str(path))
+            return self.run("--no-deps", "--require-hashes", *options, "-r", str(path))
 
     def install_light_torch(self) -> bool:
-        """Installe torch et torchvision de l'index pour processeur, aux versions fixées."""
+        """Installe torch et torchvision de l'index pour processeur, à la place des autres."""
         pinned = [
             f"{entry.name}=={entry.version}" + (f" ; {entry.marker}" if entry.marker else "")
             for entry in only(self.entries, TORCH)
         ]
-        return self.run("--no-deps", "--index-url", CPU_INDEX, *pinned)
+        replaced = bool(installed_torch()) and not is_light()
+        options = REPLACE if replaced else []
+        done = self.run("--no-deps", "--index-url", CPU_INDEX, *options, *pinned)
+        if done and replaced:
+            useless = sorted({entry.name for entry in self.entries if GPU_ONLY.match(entry.name)})
+            subprocess.run(pip("uninstall", "--quiet", "--yes", *useless), check=False)
+        return done
 
     def install_labkit(self) -> bool:
         """Installe le paquet du cours, modifiable ; setuptools est déjà là."""
@@ -163,11 +177,6 @@ class Installer:
 
     def _succeeds(self, command: list[str]) -> bool:
         return subprocess.run(command, env=self.environment, check=False).returncode == 0
-
-    def forget_torch(self) -> None:
-        """Retire l'autre version de torch, que pip et uv tiendraient pour la bonne."""
-        gpu_only = {entry.name for entry in self.entries if GPU_ONLY.match(entry.name)}
-        subprocess.run(pip("uninstall", "--quiet", "--yes", *TORCH, *sorted(gpu_only)), check=False)
 
 
 def pip(*arguments: str) -> list[str]:
@@ -192,11 +201,12 @@ def place_light_torch(installer: Installer, choice: Choice) -> bool:
         InstallError: elle est demandée, et son index ne la donne pas.
     """
     print(choice, flush=True)
-    light = choice.kind == "cpu"
-    if choice.forced and installed_torch() and ("+cpu" in installed_torch()) != light:
-        installer.forget_torch()
-    if not light or installer.install_light_torch():
-        return light
+    if choice.kind == "gpu":
+        if is_light():
+            installer.install(only(installer.entries, TORCH), *REPLACE)
+        return False
+    if installer.install_light_torch():
+        return True
     if choice.forced:
         raise InstallError(
             f"{CPU_INDEX} n'a pas donné la version légère de torch. "

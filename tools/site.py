@@ -31,6 +31,7 @@ from tools import (
     search_index,
     welcome,
 )
+from tools.bench_page import bench_page, read_results
 from tools.questions import questions_page
 from tools.results import computed, results_page
 from tools.status import status_page
@@ -213,6 +214,7 @@ def assemble(root: Path, build: Path) -> Path:
     _write(home, welcome.complete(home.read_text("utf-8"), executed, known, home.parent))
     records = [known[path.stem] for path in labs]
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
+    _write(source / "book" / "bench.md", french_spaces(bench_page(read_results(root))))
     return source
 
 

@@ -73,6 +73,9 @@ def test_an_old_laptop_is_played_in_the_kernel_and_once(run):
     notebooks.write(small_lab(f"import os\nprint([os.environ.get(n) for n in {names}])"), lab)
     arguments = [lab], output, PARAMETERS, root / "labkit"
     execute.execute_all(*arguments)
+    known = execute.read_status(output)
+    del known[lab.stem]["old_laptop"]  # comme l'écrivait une version plus ancienne
+    execute.write_status(output, list(known.values()))
     (record,) = execute.execute_all(*arguments, old_laptop=True)
     assert record["old_laptop"] is True
     path = output / lab.name

@@ -93,10 +93,11 @@ def test_the_whole_torch_otherwise_and_why(machine, trait, value, reason):
     assert reason in str(choice) and "make setup TORCH=cpu" in str(choice)
 
 
-def test_a_light_torch_stays_light_without_network(machine):
+@pytest.mark.parametrize(("installed", "kind"), [("2.0+cpu", "cpu"), ("2.0", "gpu")])
+def test_what_is_installed_stays_without_network(machine, installed, kind):
     machine.setattr(install, "answers", lambda *_: pytest.fail("réseau inutile"))
-    machine.setattr(install, "installed_torch", lambda: "2.0+cpu")
-    assert install.choose(None).kind == "cpu"
+    machine.setattr(install, "installed_torch", lambda: installed)
+    assert install.choose(None).kind == kind
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
@@ -182,17 +183,26 @@ def test_a_light_torch_that_was_asked_for_is_not_replaced(commands):
     assert not any("paquet" in line for line in commands.lines)
 
 
-@pytest.mark.parametrize(("installed", "kind", "removed"), [
-    ("2.0+cpu", "gpu", True), ("2.0", "cpu", True), ("2.0", "gpu", False), ("", "cpu", False),
+@pytest.mark.parametrize(("installed", "kind", "replaced"), [
+    ("2.0+cpu", "gpu", True), ("2.0", "cpu", True), ("2.0+cpu", "cpu", False),
+    ("2.0", "gpu", False), ("", "cpu", False), ("", "gpu", False),
 ])  # fmt: skip
-def test_the_other_torch_is_removed_first(commands, monkeypatch, installed, kind, removed):
-    """Pour pip et uv, 2.0+cpu satisfait ==2.0 : sans cela, rien ne changerait."""
+def test_the_other_torch_is_replaced(commands, monkeypatch, installed, kind, replaced):
     monkeypatch.setattr(install, "installed_torch", lambda: installed)
     install.install(Installer(SMALL), Choice(kind, "demandée", forced=True))
-    lines = [line for line in commands.lines if "uninstall" in line]
-    assert [line.split("--yes ")[1] for line in lines] == (
-        ["torch torchvision nvidia-cublas triton"] if removed else []
-    )
+    forced = [line for line in commands.lines if "--force-reinstall" in line]
+    assert len(forced) == replaced
+    assert all("torchvision" in line and "paquet" not in line for line in forced)
+    removed = [line.split("--yes ")[1] for line in commands.lines if "uninstall" in line]
+    assert removed == (["nvidia-cublas triton"] if replaced and kind == "cpu" else [])
+
+
+def test_a_light_torch_that_cannot_be_had_leaves_the_other_in_place(commands, monkeypatch):
+    monkeypatch.setattr(install, "installed_torch", lambda: "2.0")
+    commands.fail = lambda line: install.CPU_INDEX in line
+    with pytest.raises(install.InstallError):
+        install.install(Installer(SMALL), Choice("cpu", "demandée", forced=True))
+    assert not any("uninstall" in line for line in commands.lines)
 
 
 def test_a_package_that_cannot_be_installed_fails_the_installation(commands, monkeypatch, capsys):

@@ -96,6 +96,7 @@ def test_sources_hold_pages_notebooks_and_computed_pages(built):
     assert files == {
         "_config.yml",
         "_toc.yml",
+        "book/bench.md",
         "book/index.md",
         "book/questions.md",
         "book/results.md",
