@@ -10,11 +10,16 @@ from torch import Tensor
 
 import labkit
 from benchmarks.measure import (
+    LABKIT,
+    LIMIT,
+    USUAL,
     Measure,
+    Resident,
     Skipped,
+    Speeds,
     alternate,
     bounded_where_bf16_is_fast,
-    median_ratio,
+    compare,
 )
 from benchmarks.usual import BATCH_SIZE, usual_loader
 from labkit.data import DataError, ImageSet
@@ -26,38 +31,41 @@ TIMESTEPS = 1_000
 DDIM_STEPS = 50
 
 
-def measures() -> Iterator[Measure | Skipped]:
+def measures() -> Iterator[Measure | Skipped | Speeds]:
     try:
         images = labkit.load_images("mnist", download=False)
     except DataError as error:
         yield Skipped("entraînement de la diffusion", str(error))
     else:
-        yield _training_speed(images.train[:IMAGES])
-    yield _sampling_speed()
+        yield from _training_speed(images.train[:IMAGES])
+    yield from _sampling_speed()
 
 
-def _training_speed(images: ImageSet) -> Measure:
+def _training_speed(images: ImageSet) -> Iterator[Measure | Speeds]:
     batches = images.batches(BATCH_SIZE, shuffle=True, value_range=(-1.0, 1.0))
-    seconds = alternate({"report": _report_epoch, "labkit": lambda: _fit(batches)}, repeats=3)
-    ratio = median_ratio(seconds["report"], seconds["labkit"])
-    return bounded_where_bf16_is_fast("DDPM, boucle du rapport / labkit", ratio, at_least=2.5)
+    loops = {
+        LABKIT: lambda: _fit(batches),
+        USUAL: _report_epoch,
+        LIMIT: lambda: _fit(Resident(batches)),
+    }
+    speeds = compare("DDPM", IMAGES, loops, repeats=3)
+    yield speeds
+    yield bounded_where_bf16_is_fast(f"DDPM, {USUAL} / labkit", speeds.ratio(USUAL), at_least=2.5)
+    yield speeds.to_limit()
 
 
-def _sampling_speed() -> Measure:
+def _sampling_speed() -> Iterator[Measure | Speeds]:
     ddpm = DDPM(UNet(), TIMESTEPS).to(labkit.pick_device())
     report, ours = _ReportSampler(), ddpm.to(memory_format=torch.channels_last)  # comme après fit
+    loops = {
+        f"{LABKIT}, DDIM-{DDIM_STEPS}": lambda: ours.sample_ddim(SAMPLES, DDIM_STEPS),
+        f"{TIMESTEPS} pas du rapport": lambda: report.sample(SAMPLES),
+    }
+    fast, slow = loops
     ours.sample_ddim(SAMPLES, 1)  # premier appel : conversions, allocations
-    seconds = alternate(
-        {
-            "report": lambda: report.sample(SAMPLES),
-            "labkit": lambda: ours.sample_ddim(SAMPLES, DDIM_STEPS),
-        },
-        repeats=2,
-    )
-    ratio = median_ratio(seconds["report"], seconds["labkit"])
-    return bounded_where_bf16_is_fast(
-        f"{TIMESTEPS} pas du rapport / DDIM-{DDIM_STEPS}", ratio, at_least=30
-    )
+    speeds = Speeds("DDPM, tirage", "images", SAMPLES, alternate(loops, repeats=2))
+    yield speeds
+    yield bounded_where_bf16_is_fast(f"{slow} / DDIM-{DDIM_STEPS}", speeds.ratio(slow, fast), 30)
 
 
 def _fit(batches) -> None:

@@ -10,11 +10,15 @@ from torch import nn
 
 import labkit
 from benchmarks.measure import (
+    LABKIT,
+    LIMIT,
+    USUAL,
     Measure,
+    Resident,
     Skipped,
-    alternate,
+    Speeds,
     bounded_where_bf16_is_fast,
-    median_ratio,
+    compare,
 )
 from benchmarks.usual import BATCH_SIZE, usual_loader
 from labkit.data import DataError
@@ -25,19 +29,22 @@ ADAM = partial(torch.optim.Adam, betas=(0.5, 0.999))
 RATE = 2e-4
 
 
-def measures() -> Iterator[Measure | Skipped]:
+def measures() -> Iterator[Measure | Skipped | Speeds]:
     try:
         images = labkit.load_images("mnist", download=False)
     except DataError as error:
         yield Skipped("vitesse du GAN", str(error))
         return
     batches = images.train[:IMAGES].batches(BATCH_SIZE, shuffle=True)
-    epochs = {"usual": _usual_epoch, "labkit": lambda: _fit(batches)}
-    for epoch in epochs.values():  # premiers appels : imports, allocations
-        epoch()
-    seconds = alternate(epochs, repeats=5)
-    ratio = median_ratio(seconds["usual"], seconds["labkit"])
-    yield bounded_where_bf16_is_fast("MLP-GAN, boucle habituelle / labkit", ratio, at_least=1.4)
+    loops = {
+        LABKIT: lambda: _fit(batches),
+        USUAL: _usual_epoch,
+        LIMIT: lambda: _fit(Resident(batches)),
+    }
+    speeds = compare("MLP-GAN", IMAGES, loops, repeats=5)
+    yield speeds
+    yield bounded_where_bf16_is_fast(f"MLP-GAN, {USUAL} / labkit", speeds.ratio(USUAL), 1.4)
+    yield speeds.to_limit()
 
 
 def _fit(batches) -> None:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from functools import partial
 
 import torch
 
 import labkit
-from benchmarks.measure import Measure, alternate, bounded_where_bf16_is_fast, median_ratio
+from benchmarks.measure import (
+    LABKIT,
+    LIMIT,
+    Measure,
+    Resident,
+    Speeds,
+    bounded_where_bf16_is_fast,
+    compare,
+)
 from labkit.models import CausalLM, causal_step
 from labkit.training.device import one_thread
 
@@ -20,38 +28,42 @@ BATCH_SIZE, STEPS = 8, 8
 REPEATS = 3
 GENERATED = 128
 RATE = 1e-3
+TRAINER, FLOAT32 = "Trainer", "labkit en float32"
 
 
-def measures() -> Iterator[Measure]:
+def measures() -> Iterator[Measure | Speeds]:
     with one_thread():
-        training = _training_seconds()
-        generation = _generation_seconds()
-    ratio = partial(median_ratio, training["trainer"])
+        training, generation = _training_speeds(), _generation_speeds()
+    yield training
     yield bounded_where_bf16_is_fast(
-        "CausalLM, fit contre Trainer (float32)", ratio(training["fit"]), at_least=1.2
+        "CausalLM, fit contre Trainer (float32)", training.ratio(TRAINER), at_least=1.2
     )
-    yield Measure("CausalLM, fit et Trainer en float32", ratio(training["fit_fp32"]), at_least=1.0)
-    yield Measure(
-        f"CausalLM, {GENERATED} jetons avec cache contre sans",
-        median_ratio(generation["without"], generation["with"]),
-        at_least=5,
-    )
+    ratio = training.ratio(TRAINER, FLOAT32)
+    yield Measure("CausalLM, fit et Trainer en float32", ratio, at_least=1.0)
+    yield training.to_limit()
+    yield generation
+    ratio = generation.ratio("sans cache", "avec cache")
+    yield Measure(f"CausalLM, {GENERATED} jetons avec cache contre sans", ratio, at_least=5)
 
 
-def _training_seconds() -> dict[str, list[float]]:
+def _training_speeds() -> Speeds:
     """Une époque des mêmes blocs, en temps de processeur : un cœur partagé n'y change rien."""
     torch.manual_seed(0)
     ids = torch.randint(VOCABULARY, (BATCH_SIZE * STEPS, BLOCK))
-    actions = {"trainer": _trainer(ids), "fit": _fit(ids), "fit_fp32": _fit(ids, "fp32")}
-    for action in actions.values():
-        action()  # le premier passage prépare les calculs compilés
-    return alternate(actions, REPEATS, clock=time.process_time)
+    batches = ids.split(BATCH_SIZE)
+    loops = {
+        LABKIT: _fit(batches),
+        FLOAT32: _fit(batches, "fp32"),
+        TRAINER: _trainer(ids),
+        LIMIT: _fit(Resident(batches)),
+    }
+    return compare("CausalLM", ids.numel(), loops, REPEATS, "jetons", time.process_time)
 
 
-def _fit(ids: torch.Tensor, precision: str = "auto") -> Callable[[], object]:
+def _fit(batches: Sized, precision: str = "auto") -> Callable[[], object]:
     model = CausalLM(VOCABULARY, BLOCK, **SIZES)
     return partial(
-        labkit.fit, partial(causal_step, model), ids.split(BATCH_SIZE), 1, model, lr=RATE,
+        labkit.fit, partial(causal_step, model), batches, 1, model, lr=RATE,
         optimizer=torch.optim.AdamW, max_grad_norm=1.0, precision=precision, log_every=0,
     )  # fmt: skip
 
@@ -76,13 +88,12 @@ def _trainer(ids: torch.Tensor) -> Callable[[], object]:
     return trainer.train
 
 
-def _generation_seconds() -> dict[str, list[float]]:
+def _generation_speeds() -> Speeds:
     torch.manual_seed(0)
     model, start = CausalLM(VOCABULARY, BLOCK, **SIZES), torch.zeros(1, 1, dtype=torch.long)
-    actions = {
-        name: partial(model.generate, start, GENERATED, use_cache=name == "with")
-        for name in ("with", "without")
+    loops = {
+        f"{word} cache": partial(model.generate, start, GENERATED, use_cache=word == "avec")
+        for word in ("avec", "sans")
     }
-    for action in actions.values():
-        action()
-    return alternate(actions, REPEATS, clock=time.process_time)
+    name = "CausalLM, tirage"
+    return compare(name, GENERATED, loops, REPEATS, "jetons", time.process_time)

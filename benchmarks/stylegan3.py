@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.measure import Measure, alternate, median_ratio
+from benchmarks.measure import LABKIT, Measure, Speeds, alternate, compare, median_ratio
 from labkit.models.stylegan3 import Generator, filters
 
 IMAGES = 64
@@ -19,7 +19,7 @@ CONFIG = {
 }  # fmt: skip
 
 
-def measures() -> Iterator[Measure]:
+def measures() -> Iterator[Measure | Speeds]:
     torch.manual_seed(0)
     model = Generator(**CONFIG).eval()
     z = torch.randn(IMAGES, model.z_dim)
@@ -28,8 +28,9 @@ def measures() -> Iterator[Measure]:
     def sample() -> None:
         model(z)
 
-    sample()  # premier appel : allocations
-    seconds = min(alternate({"sample": sample}, repeats=3)["sample"])
+    speeds = compare("StyleGAN3, tirage", IMAGES, {LABKIT: sample}, repeats=3)
+    yield speeds
+    seconds = min(speeds.seconds[LABKIT])
     yield Measure(f"StyleGAN3, tirer {IMAGES} images 32×32", seconds, "s", at_most=2)
 
     def step() -> None:

@@ -1,18 +1,30 @@
 """Les mesures : rien de non mesuré ne passe pour tenu."""
 
 import itertools
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
 import labkit
-from benchmarks import diffusion, gan, labs, language, loop, measure
+from benchmarks import __main__ as command
+from benchmarks import diffusion, gan, labs, language, loop, measure, mnist
 from benchmarks.__main__ import FAMILIES
-from benchmarks.measure import Measure, alternate
+from benchmarks.measure import (
+    LABKIT,
+    LIMIT,
+    USUAL,
+    Measure,
+    Resident,
+    Skipped,
+    Speeds,
+    alternate,
+    compare,
+)
 from labkit.data import DataError
 from labkit.models import UNet
+from tools import notebooks
+from tools.bench_page import read_results
 
 
 def test_every_family_is_measured():
@@ -22,29 +34,70 @@ def test_every_family_is_measured():
     assert {family.__name__.removeprefix("benchmarks.") for family in FAMILIES} == written
 
 
-@pytest.fixture
-def status(tmp_path, monkeypatch):
-    path = tmp_path / "status.json"
-    monkeypatch.setattr(labs, "STATUS", path)
-    return path
+class Fake:
+    """Une famille dont on choisit les mesures."""
+
+    def __init__(self, name, *found):
+        self.__name__, self.measures = f"benchmarks.{name}", lambda: found
 
 
-def test_no_status_is_not_a_success(status):
-    (skipped,) = labs.measures()
-    assert not skipped.held
-    assert "make site d'abord" in skipped.line()
+def test_measures_are_kept_by_family_and_a_broken_bound_fails(tmp_path, monkeypatch, capsys):
+    speeds = Speeds("AE", "images", 100, {LABKIT: [1.0, 2.0, 4.0]})
+    one = Fake("un", speeds, Measure("rapport", 2.0, at_least=1))
+    two = Fake("deux", Measure("durée", 9.0, "s", at_most=3), Skipped("rien", "sans données"))
+    monkeypatch.setattr(command, "FAMILIES", (one, two))
+    assert command.main([], tmp_path) == 1
+    monkeypatch.setattr(command, "FAMILIES", (Fake("un", Measure("rapport", 3.0)), two))
+    assert command.main(["un"], tmp_path) == 0
+    families = read_results(tmp_path)["families"]
+    assert [m["value"] for m in families["un"]["measures"]] == [3.0]  # mesurée de nouveau
+    slow, skipped = families["deux"]["measures"]  # gardée
+    assert (slow["value"], slow["held"], slow["at_most"]) == (9.0, False, 3)
+    assert skipped["reason"] == "sans données"
+    assert families["un"]["machine"]["cores"] >= 1
+    assert "AE, images par seconde" in capsys.readouterr().out
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["inconnue"], tmp_path)
+    message = capsys.readouterr().err
+    assert "famille inconnue : inconnue" in message
+    assert "labs, mnist" in message
 
 
 @pytest.mark.parametrize(("name", "seconds", "held"), [
-    ("01_perceptron", 12.0, True), ("01_perceptron", 31.0, False), ("02_autoencoder", 31.0, False),
-    ("03_vae", 31.0, True), ("04_cvae", 61.0, False), ("08_ddpm", 59.0, True),
-    ("08_ddpm", 61.0, False),
+    ("01_perceptron", 20.0, True), ("01_perceptron", 20.1, False), ("02_autoencoder", 40.1, False),
+    ("04_cvae", 60.0, True), ("07_stylegan3", 75.1, False), ("08_ddpm", 69.9, True),
 ])  # fmt: skip
-def test_lab_times_are_read_from_the_last_execution(status, name, seconds, held):
-    lab = {"name": name, "status": "réussi", "profil": "rapide", "seconds": seconds}
-    status.write_text(json.dumps({"labs": [lab]}), encoding="utf-8")
+def test_labs_are_held_to_their_budget_on_an_old_laptop(name, seconds, held, monkeypatch):
+    asked = []
+
+    def execute_all(*_, **options):
+        asked.append(options)
+        return [{"name": name, "status": "réussi", "cpu_seconds": seconds}]
+
+    monkeypatch.setattr(labs.execute, "execute_all", execute_all)
     (measure,) = labs.measures()
+    assert asked == [{"old_laptop": True}]
     assert (measure.value, measure.held) == (seconds, held)
+
+
+@pytest.mark.parametrize(("record", "held", "reason"), [
+    ({"status": "échec", "cpu_seconds": 3.0}, False, "échoué"),
+    ({"status": "réussi", "cpu_seconds": 0.0}, True, "ne compte pas"),
+])  # fmt: skip
+def test_a_lab_that_was_not_measured_does_not_pass_for_held(record, held, reason, monkeypatch):
+    records = [{"name": "01_perceptron", **record}]
+    monkeypatch.setattr(labs.execute, "execute_all", lambda *_, **__: records)
+    (skipped,) = labs.measures()
+    assert skipped.held is held
+    assert reason in skipped.line()
+
+
+def test_every_lab_has_its_budget():
+    numbers = {path.stem[:2] for path in (notebooks.ROOT / "labs").glob("*.ipynb")}
+    assert numbers <= set(labs.BUDGETS)
 
 
 def test_a_measure_without_bound_says_so():
@@ -98,6 +151,60 @@ def test_both_loops_learn_alike_and_give_the_threads_back(monkeypatch):
         assert not torch.equal(bare[name], weight)
 
 
+def assert_compared(speeds, count):
+    """Les trois boucles d'une famille, autant de tours chacune."""
+    assert set(speeds.seconds) == {LABKIT, USUAL, LIMIT}
+    assert len({len(found) for found in speeds.seconds.values()}) == 1
+    assert speeds.count == count
+
+
+def test_a_speed_is_a_median_with_its_spread():
+    speeds = Speeds("AE", "images", 100, {LABKIT: [1.0, 2.0, 4.0], USUAL: [2.0, 8.0, 16.0]})
+    assert speeds.rates() == {LABKIT: (50.0, 25.0, 100.0), USUAL: (12.5, 6.25, 50.0)}
+    assert speeds.ratio(USUAL) == 4.0  # tour par tour : 2, 4, 4
+    assert "AE, images par seconde : labkit 50 (25 à 100)" in speeds.line()
+
+
+def test_a_resident_batch_is_the_first_as_often_as_there_are_batches():
+    batches = [object(), object(), object()]
+    resident = Resident(batches)
+    assert len(resident) == 3
+    assert list(resident) == [batches[0]] * 3
+
+
+def test_each_loop_runs_once_before_it_is_timed():
+    calls = []
+    loops = {name: lambda name=name: calls.append(name) for name in "ab"}
+    speeds = compare("AE", 1, loops, repeats=2)
+    assert calls == ["a", "b"] * 3
+    assert [len(found) for found in speeds.seconds.values()] == [2, 2]
+
+
+@pytest.mark.parametrize("name", mnist.FAMILIES)
+def test_every_family_of_mnist_trains_the_same_model_in_both_loops(name, monkeypatch):
+    """Autant de poids mis à jour, autant de fois, et la même perte au premier pas, à bf16 près."""
+    family, images = mnist.FAMILIES[name], labkit.load_images("digits").train[:8]
+    monkeypatch.setattr(mnist, "usual_loader", lambda count: list(images.batches(4)))
+    steps, step = [], torch.optim.Adam.step
+
+    def counted(optimizer, *arguments, **options):
+        steps.append(sum(p.numel() for g in optimizer.param_groups for p in g["params"]))
+        return step(optimizer, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", counted)
+    mnist._usual_epoch(family)
+    usual = steps[:]
+    mnist._fit(family, images.batches(4))
+    assert len(usual) == 2
+    assert steps[2:] == usual
+    labkit.set_seed(0)
+    model, batch = family.build(), next(iter(images.batches(4)))
+    labkit.set_seed(1)
+    loss = family.step(model)(batch)["loss"].item()
+    labkit.set_seed(1)
+    assert family.loss(model, batch).item() == pytest.approx(loss, rel=1e-4)
+
+
 @pytest.fixture
 def small_gan(monkeypatch):
     """La mesure du GAN sur deux lots, les mêmes pour les deux boucles."""
@@ -112,9 +219,11 @@ def small_gan(monkeypatch):
 @pytest.mark.parametrize("fast", [False, True])
 def test_the_gan_is_bounded_only_where_bf16_is_fast(fast, small_gan, monkeypatch):
     monkeypatch.setattr(measure, "has_fast_bf16", lambda device: fast)
-    (speed,) = gan.measures()
-    assert speed.value > 0
-    assert speed.at_least == (1.4 if fast else None)
+    speeds, ratio, limit = gan.measures()
+    assert_compared(speeds, 8)
+    assert ratio.value == speeds.ratio(USUAL) > 0
+    assert ratio.at_least == (1.4 if fast else None)
+    assert (limit.value, limit.at_most) == (speeds.ratio(LABKIT, LIMIT), 1.1)
 
 
 def test_a_gan_without_data_is_skipped(monkeypatch):
@@ -161,9 +270,10 @@ def small_diffusion(monkeypatch):
 @pytest.mark.parametrize("fast", [False, True])
 def test_diffusion_is_bounded_only_where_bf16_is_fast(fast, small_diffusion, monkeypatch):
     monkeypatch.setattr(measure, "has_fast_bf16", lambda device: fast)
-    training, sampling = diffusion.measures()
-    assert training.value > 0
-    assert sampling.value > 0
+    speeds, training, limit, draws, sampling = diffusion.measures()
+    assert_compared(speeds, 4)
+    assert draws.count == 2 and len(draws.seconds) == 2
+    assert min(training.value, limit.value, sampling.value) > 0
     assert (training.at_least, sampling.at_least) == ((2.5, 30) if fast else (None, None))
     assert ("sans borne" in training.line()) is ("sans borne" in sampling.line()) is not fast
 
@@ -173,7 +283,7 @@ def test_sampling_is_measured_without_data(small_diffusion, monkeypatch):
         raise DataError("MNIST manque")
 
     monkeypatch.setattr(labkit, "load_images", missing)
-    training, sampling = diffusion.measures()
+    training, _, sampling = diffusion.measures()
     assert "MNIST manque" in training.line()
     assert sampling.value > 0
 
@@ -201,9 +311,11 @@ def small_language(monkeypatch):
 @pytest.mark.parametrize("fast", [False, True])
 def test_language_models_are_bounded_where_bf16_is_fast(fast, small_language, monkeypatch):
     monkeypatch.setattr(measure, "has_fast_bf16", lambda device: fast)
-    training, plain, cache = language.measures()
+    speeds, training, plain, limit, draws, cache = language.measures()
     assert (training.at_least, plain.at_least, cache.at_least) == (1.2 if fast else None, 1.0, 5)
-    assert min(training.value, plain.value, cache.value) > 0
+    assert min(training.value, plain.value, limit.value, cache.value) > 0
+    assert (speeds.unit, speeds.count, draws.count) == ("jetons", 4 * 8, 4)
+    assert set(speeds.seconds) == {LABKIT, language.FLOAT32, language.TRAINER, LIMIT}
 
 
 def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
@@ -218,6 +330,6 @@ def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
     ids = torch.randint(20, (4, 8))
     language._trainer(ids)()
     trainer = steps[:]
-    language._fit(ids)()
+    language._fit(ids.split(2))()
     assert len(trainer) == 2
     assert steps[2:] == trainer

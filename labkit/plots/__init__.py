@@ -4,7 +4,8 @@ Chaque fonction reçoit des tableaux ou des tenseurs et renvoie une figure. Tout
 `title=`, le titre, et `ax=`, un repère de `new_figure` où dessiner pour composer plusieurs dessins.
 Les figures ne passent pas par pyplot : elles s'affichent quand elles sont la dernière expression
 d'une cellule, ou par `display(figure)`, et emportent dans la sortie du notebook un texte de
-remplacement (`figure.alt`).
+remplacement (`figure.alt`). Elles sont vectorielles ; `figure.caption("…")` écrit dessous ce qu'il
+faut en conclure.
 """
 
 from labkit.plots.curves import loss_curves

@@ -42,7 +42,7 @@ def code(source: str, *tags: str, text: str = ""):
 def good_lab(title: str = "Lab 1 — L'essai") -> nbformat.NotebookNode:
     """Un lab minimal qui respecte le contrat."""
     cells = [
-        new_markdown_cell(f"# {title}\n\nObjectifs : essayer."),
+        new_markdown_cell(f"# {title}\n\nObjectifs : essayer.\n\n**Durée** : deux à trois heures."),
         code('profil = "rapide"\ngraine = 0', "parameters"),
         code(SETUP.format(address=ADDRESS)),
         new_markdown_cell("## Théorie\n\n**Prédiction.** Que vaut $1 + 1$ ?"),
