@@ -1,4 +1,4 @@
-"""Les exercices de cinq labs : leurs vérifications acceptent le juste et nomment la faute.
+"""Les exercices de six labs : leurs vérifications acceptent le juste et nomment la faute.
 
 Les réponses sont dans `tests/answers`, un fichier par lab : exercice -> nom -> réponse, et pour une
 réponse fausse un morceau de ce que doit en dire la vérification.
@@ -6,7 +6,7 @@ réponse fausse un morceau de ce que doit en dire la vérification.
 
 import pytest
 
-from tests.answers import lab_01, lab_02, lab_03, lab_04, lab_08
+from tests.answers import lab_01, lab_02, lab_03, lab_04, lab_07, lab_08
 from tools import notebooks
 
 LABS = {
@@ -14,6 +14,7 @@ LABS = {
     "02_autoencoder": lab_02,
     "03_vae": lab_03,
     "04_cvae": lab_04,
+    "07_stylegan3": lab_07,
     "08_ddpm": lab_08,
 }
 
