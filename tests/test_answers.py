@@ -1,21 +1,18 @@
-"""Les exercices de six labs : leurs vérifications acceptent le juste et nomment la faute.
+"""Les exercices des labs : leurs vérifications acceptent le juste et nomment la faute.
 
 Les réponses sont dans `tests/answers`, un fichier par lab : exercice -> nom -> réponse, et pour une
 réponse fausse un morceau de ce que doit en dire la vérification.
 """
 
+import importlib
+
 import pytest
 
-from tests.answers import lab_01, lab_02, lab_03, lab_04, lab_07, lab_08
 from tools import notebooks
 
 LABS = {
-    "01_perceptron": lab_01,
-    "02_autoencoder": lab_02,
-    "03_vae": lab_03,
-    "04_cvae": lab_04,
-    "07_stylegan3": lab_07,
-    "08_ddpm": lab_08,
+    path.stem: importlib.import_module(f"tests.answers.lab_{path.stem[:2]}")
+    for path in sorted((notebooks.ROOT / "labs").glob("[0-9][0-9]_*.ipynb"))
 }
 
 
