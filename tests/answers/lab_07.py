@@ -134,7 +134,8 @@ WRONG = {
             "NaN ou infini",
         ),
         "un coefficient de trop": (
-            LOWPASS + "    return torch.ones(taps + 1) / (taps + 1)\n", "forme [49] au lieu de [48]",
+            LOWPASS + "    return torch.ones(taps + 1) / (taps + 1)\n",
+            "forme [49] au lieu de [48]",
         ),
         "une moyenne": (LOWPASS + "    return torch.ones(taps) / taps\n", "au lieu de 8,0"),
     },
@@ -160,11 +161,13 @@ WRONG = {
             "roll les fait revenir",
         ),
         "sans les ramener": (
-            EQ_T + "    return 10 * torch.log10(4 / (torch.stack(moved) - still).square().mean())\n",
+            EQ_T
+            + "    errors = torch.stack(moved) - still\n"
+            + "    return 10 * torch.log10(4 / errors.square().mean())\n",
             "sans les ramener",
         ),
         "à l'envers": (
-            POOLED.replace("in zip(moved, shifts):", "in zip(moved, [(-a, -b) for a, b in shifts]):")
+            POOLED.replace("zip(moved, shifts):", "zip(moved, [(-a, -b) for a, b in shifts]):")
             + "    return 10 * torch.log10(4 / error)\n",
             "translation à l'envers",
         ),
