@@ -58,7 +58,8 @@ RIGHT = {
             + "    window = torch.kaiser_window(taps, periodic=False, beta=6.0).double()\n"
             + ENDED
         ),
-        "sinus écrit": LOWPASS + """
+        "sinus écrit": LOWPASS
+        + """
     x = [(n - (taps - 1) / 2) / rate for n in range(taps)]
     ideal = [
         math.sin(2 * math.pi * cutoff * v) / (math.pi * v) if v else 2 * cutoff for v in x
@@ -74,11 +75,13 @@ RIGHT = {
         ),
     },
     2: {
-        "translation par translation": PAIRS + """
+        "translation par translation": PAIRS
+        + """
     error = sum((a - b).square().mean() for a, b in found) / len(found)
     return 10 * torch.log10(4 / error)
 """,
-        "roll et masque": EQ_T + """
+        "roll et masque": EQ_T
+        + """
     total, count = 0.0, 0
     for image, (x, y) in zip(moved, shifts):
         expected = still.roll((y, x), dims=(-2, -1))
