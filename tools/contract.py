@@ -42,7 +42,7 @@ STRAIGHT_APOSTROPHE = re.compile(r"'\*\*\w")
 PYPLOT = re.compile(r"\bpyplot\b|\bpylab\b")
 DRAWN = re.compile(r"\bplots\.(?!PALETTE)\w+\(|\bhistory\.plot\(")
 # Les labs en cours d'écriture, dont les figures n'ont pas encore toutes leur légende.
-UNCAPTIONED = ("Lab 5 ", "Lab 7 ", "Lab 9 ", "Lab 10 ")
+UNCAPTIONED = ("Lab 5 ", "Lab 9 ", "Lab 10 ")
 ABSOLUTE_PATH = re.compile(r"""["'](?:/[\w.-]+/|[A-Za-z]:\\)""")
 
 
