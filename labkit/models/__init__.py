@@ -21,8 +21,11 @@ from labkit.models.gan import (
     r1_r2_penalty,
     unit_gradient_penalty,
 )
+from labkit.models.generation import token_probabilities
+from labkit.models.language import causal_step, mask_tokens, masked_step, token_loss
 from labkit.models.plane import PlaneDiscriminator, PlaneGenerator
 from labkit.models.samplers import autoguidance, class_guidance, prediction
+from labkit.models.transformer import CausalLM, MaskedLM
 from labkit.models.unet import UNet, UNetBlock, time_embedding
 from labkit.models.vae import (
     VAE,
@@ -43,6 +46,7 @@ __all__ = [
     "VAE",
     "AdversarialLoss",
     "AutoEncoder",
+    "CausalLM",
     "Classifier",
     "ConvCVAE",
     "ConvDecoder",
@@ -54,6 +58,7 @@ __all__ = [
     "Discriminator",
     "Ensemble",
     "Generator",
+    "MaskedLM",
     "PlaneDiscriminator",
     "PlaneGenerator",
     "UNet",
@@ -61,6 +66,7 @@ __all__ = [
     "active_units",
     "autoencoder_loss",
     "autoguidance",
+    "causal_step",
     "class_guidance",
     "classifier_step",
     "cosine_betas",
@@ -72,12 +78,16 @@ __all__ = [
     "gradient_norms",
     "importance_weighted_bound",
     "linear_betas",
+    "mask_tokens",
+    "masked_step",
     "penalty_step",
     "prediction",
     "r1_penalty",
     "r1_r2_penalty",
     "reparameterize",
     "time_embedding",
+    "token_loss",
+    "token_probabilities",
     "unit_gradient_penalty",
     "vae_loss",
     "vae_loss_from_logits",

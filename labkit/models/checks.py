@@ -134,3 +134,33 @@ def as_images(x: Tensor) -> Tensor:
     if check_tensor(x).dim() < 2 or x.shape[1:].numel() != 784:
         raise ValueError(f"images de 784 pixels attendues, reçu {list(x.shape)}.")
     return x.reshape(len(x), 1, 28, 28)
+
+
+def check_ids(ids: Tensor, vocab_size: int, longest: int | None = None) -> Tensor:
+    """Renvoie ids, si ce sont des jetons int64 [B, T] du vocabulaire, T de 1 à `longest`.
+
+    Raises:
+        ValueError: autre type, autre forme, texte trop long, jetons hors de 0 … vocab_size - 1.
+    """
+    if check_tensor(ids, "ids").dtype != torch.int64:
+        raise ValueError(
+            f"ids : jetons entiers int64 attendus, reçu {ids.dtype} ; écrivez ids.long()."
+        )
+    if ids.dim() != 2 or not ids.numel():
+        advice = " ; ids[None] ajoute l'axe des textes" if ids.dim() == 1 and len(ids) else ""
+        raise ValueError(
+            "ids : jetons [B, T] attendus, B textes d'au moins un jeton, reçu "
+            f"{list(ids.shape)}{advice}."
+        )
+    if longest is not None and ids.shape[1] > longest:
+        raise ValueError(
+            f"ids : {ids.shape[1]} jetons, le modèle en lit au plus {longest} (block_size). Gardez "
+            f"les derniers, ids[:, -{longest}:]."
+        )
+    low, high = (int(value) for value in ids.aminmax())
+    if low < 0 or high >= vocab_size:
+        raise ValueError(
+            f"ids : jetons entre 0 et {vocab_size - 1} attendus, reçu de {low} à {high}. Ce texte "
+            "est-il codé par le vocabulaire de ce modèle ?"
+        )
+    return ids
