@@ -24,6 +24,7 @@ _PUBLIC = {
     "stepped": "training",
     "warmup_cosine": "training",
     "moving_average": "training",
+    "muon": "training",
     "pick_device": "training",
     "set_seed": "training",
     "build": "references",

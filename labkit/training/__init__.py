@@ -6,6 +6,7 @@ from labkit.training.device import pick_device, set_seed
 from labkit.training.history import DivergenceError, History
 from labkit.training.interruption import Interruption
 from labkit.training.loop import fit
+from labkit.training.optimizers import muon
 from labkit.training.players import Player
 from labkit.training.rates import stepped, warmup_cosine
 
@@ -17,6 +18,7 @@ __all__ = [
     "Player",
     "fit",
     "moving_average",
+    "muon",
     "pick_device",
     "set_seed",
     "stepped",

@@ -221,12 +221,17 @@ def build_optimizer(player: Player, parameters: list[nn.Parameter]) -> torch.opt
         return factory(parameters, lr=lr)
 
 
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """Les poids qui apprennent, dans l'ordre où l'optimiseur les reçoit."""
+    return [p for p in model.parameters() if p.requires_grad]
+
+
 class Network:
     """Un modèle, ses poids à apprendre et l'optimiseur que partagent ses joueurs."""
 
     def __init__(self, leader: Player):
         self.module = leader.model
-        self.parameters = [p for p in leader.model.parameters() if p.requires_grad]
+        self.parameters = trainable(leader.model)
         self.optimizer = build_optimizer(leader, self.parameters)
         self.rate = leader.lr if callable(leader.lr) else None
         self.plays = 0  # pas joués, suivis ou non d'une mise à jour

@@ -16,7 +16,7 @@ from tests.models.language_toys import SIZES, draw_ids, shaken
 @torch.no_grad()
 def test_causal_logits_are_those_of_gpt2():
     transformers = pytest.importorskip("transformers")
-    model = shaken(CausalLM(50, **SIZES))
+    model = shaken(CausalLM)
     config = transformers.GPT2Config(
         vocab_size=50, n_positions=12, n_embd=24, n_layer=2, n_head=3, bos_token_id=0,
         eos_token_id=0,
@@ -39,13 +39,13 @@ def test_causal_logits_are_those_of_gpt2():
             conv.bias.copy_(linear.bias)
     ids = draw_ids()
     expected = gpt2(ids).logits
-    assert expected.std() > 0.5
+    assert expected.std() > 0.3
     torch.testing.assert_close(model(ids), expected, rtol=0, atol=1e-4)
 
 
 @torch.no_grad()
 def test_masked_logits_are_those_of_the_encoder_of_torch():
-    model = shaken(MaskedLM(50, **SIZES))
+    model = shaken(MaskedLM)
     layer = nn.TransformerEncoderLayer(
         24, 3, 96, dropout=0.0, activation=partial(F.gelu, approximate="tanh"), batch_first=True,
         norm_first=True,
@@ -70,7 +70,7 @@ def test_masked_logits_are_those_of_the_encoder_of_torch():
 def test_only_the_masked_model_reads_the_future(options):
     ids, changed = draw_ids(), draw_ids()
     changed[:, 7] = (changed[:, 7] + 1) % 50
-    causal, masked = (shaken(kind(50, **SIZES, **options)) for kind in (CausalLM, MaskedLM))
+    causal, masked = (shaken(kind, **options) for kind in (CausalLM, MaskedLM))
     assert torch.equal(causal(ids)[:, :7], causal(changed)[:, :7])
     assert ((causal(ids) - causal(changed)).abs().amax(dim=2)[:, 7:] > 1e-4).all()
     assert ((masked(ids) - masked(changed)).abs().amax(dim=2) > 1e-4).all()
@@ -109,7 +109,7 @@ def test_the_head_is_the_embedding():
 @torch.no_grad()
 def test_maps_are_the_weights_that_the_model_uses(kind):
     """Refaire tout le calcul à partir des cartes redonne les mêmes traits."""
-    model, ids = shaken(kind(50, **SIZES)), draw_ids()
+    model, ids = shaken(kind), draw_ids()
     maps = model.train().attention_maps(ids)
     assert model.training
     assert maps.shape == (2, 3, 3, 12, 12)
@@ -134,7 +134,7 @@ def test_options_change_what_they_name():
 
 @torch.no_grad()
 def test_rotary_positions_tell_the_order_of_words():
-    model = shaken(CausalLM(50, **SIZES, positions="rotary"))
+    model = shaken(CausalLM, positions="rotary")
     forward, swapped = torch.tensor([[1, 2, 3]]), torch.tensor([[2, 1, 3]])
     assert (model(forward)[:, -1] - model(swapped)[:, -1]).abs().max() > 1e-3
 
