@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import demos, diffusion, gan, imports, labs, loop, mnist, plane
+from benchmarks import demos, diffusion, gan, imports, labs, language, loop, mnist, plane
 
-FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion)
+FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion, language)
 
 
 def main() -> int:

@@ -113,6 +113,8 @@ def _data() -> Iterator[Finding]:
         return
     for name in ("mnist", "fashion_mnist"):
         yield _inspect_data(name)
+    for name in ("romans", "wikitext-2"):
+        yield _inspect_text(name)
 
 
 def _inspect_data(name: str) -> Finding:
@@ -128,6 +130,22 @@ def _inspect_data(name: str) -> Finding:
     except data.DataError as error:
         return Finding(f"{name} inutilisable (profil complet seulement)", str(error))
     return Finding(f"{name} : fichiers présents, sommes de contrôle justes")
+
+
+def _inspect_text(name: str) -> Finding:
+    from labkit import data, text
+
+    try:
+        missing = text.missing_files(name)
+    except data.DataError as error:
+        return Finding(f"{name} inutilisable (profil complet seulement)", str(error))
+    if not missing:
+        return Finding(f"{name} : fichiers présents")
+    return Finding(
+        f"{name} : il manque {len(missing)} fichier(s), dont {missing[0]} (profil complet "
+        "seulement)",
+        "ils seront téléchargés au premier usage, ou donnez à LABKIT_DATA un dossier qui les a",
+    )
 
 
 def _references() -> Iterator[Finding]:

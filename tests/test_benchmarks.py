@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import labkit
-from benchmarks import diffusion, gan, labs, loop, measure
+from benchmarks import diffusion, gan, labs, language, loop, measure
 from benchmarks.__main__ import FAMILIES
 from benchmarks.measure import Measure, alternate
 from labkit.data import DataError
@@ -183,3 +183,41 @@ def test_the_sampler_of_the_report_gives_images(small_diffusion):
     assert drawn.shape == (3, 1, 28, 28)
     assert torch.equal(drawn, drawn.clamp(0, 1))
     assert drawn.isfinite().all()
+
+
+@pytest.fixture
+def small_language(monkeypatch):
+    """Les mesures du modèle de langue sur un petit Transformer et quatre blocs."""
+    pytest.importorskip("transformers")
+    monkeypatch.setattr(language, "VOCABULARY", 20)
+    monkeypatch.setattr(language, "BLOCK", 8)
+    monkeypatch.setattr(language, "SIZES", {"n_layer": 1, "n_head": 2, "n_embd": 8})
+    monkeypatch.setattr(language, "BATCH_SIZE", 2)
+    monkeypatch.setattr(language, "STEPS", 2)
+    monkeypatch.setattr(language, "REPEATS", 1)
+    monkeypatch.setattr(language, "GENERATED", 4)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_language_models_are_bounded_where_bf16_is_fast(fast, small_language, monkeypatch):
+    monkeypatch.setattr(measure, "has_fast_bf16", lambda device: fast)
+    training, plain, cache = language.measures()
+    assert (training.at_least, plain.at_least, cache.at_least) == (1.2 if fast else None, 1.0, 5)
+    assert min(training.value, plain.value, cache.value) > 0
+
+
+def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
+    """Autant de poids, de mises à jour et de jetons de part et d'autre."""
+    steps, step = [], torch.optim.AdamW.step
+
+    def counted(optimizer, *arguments, **options):
+        steps.append(sum(p.numel() for g in optimizer.param_groups for p in g["params"]))
+        return step(optimizer, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
+    ids = torch.randint(20, (4, 8))
+    language._trainer(ids)()
+    trainer = steps[:]
+    language._fit(ids)()
+    assert len(trainer) == 2
+    assert steps[2:] == trainer

@@ -16,7 +16,7 @@ import labkit
 PACKAGE = Path(labkit.__file__).parent
 HEAVY = (
     "accelerate", "matplotlib", "torchvision", "sklearn", "transformers", "tqdm", "numpy",
-    "torch", "scipy", "IPython", "safetensors", "platformdirs",
+    "torch", "scipy", "IPython", "safetensors", "platformdirs", "tokenizers",
 )  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def test_public_names_resolve(name):
 def test_public_names_are_those_of_the_design():
     expected = {
         "load_images",
+        "load_text",
         "set_seed",
         "pick_device",
         "fit",
@@ -83,7 +84,8 @@ def forbidden(name: str, prefixes: tuple[str, ...]) -> bool:
     ("**/*.py", ("labs", "tools", "benchmarks")),
     ("models/**/*.py", ("labkit.training", "labkit.plots", "labkit.data", "labkit.checkpoints")),
     ("plots/*.py", ("labkit.models", "labkit.training", "labkit.data")),
-    ("data/**/*.py", ("labkit.models", "labkit.training", "labkit.plots")),
+    ("data/**/*.py", ("labkit.models", "labkit.training", "labkit.plots", "labkit.text")),
+    ("text/**/*.py", ("labkit.models", "labkit.training", "labkit.plots")),
     ("perceptron.py", ("labkit.training", "labkit.plots")),
 ])  # fmt: skip
 def test_imports_go_one_way(pattern, prefixes):

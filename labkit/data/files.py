@@ -168,11 +168,11 @@ def find_files(name: str, root: str | Path | None = None) -> Place:
 def copies_in(folder: Path) -> dict[str, list[Path]]:
     """Nom usuel -> fichiers du dossier qui le portent, ou que contient un dossier de ce nom."""
     found: dict[str, list[Path]] = {}
-    for path in _listing(folder):
+    for path in listing(folder):
         file = usual_name(path.name)
         if file is None:
             continue
-        inside = _listing(path) if _is_folder(path) else [path]
+        inside = listing(path) if _is_folder(path) else [path]
         copies = [copy for copy in inside if usual_name(copy.name) == file]
         if copies:
             found.setdefault(file, []).extend(copies)
@@ -214,7 +214,7 @@ def _named_folders(name: str, root) -> Iterator[Path]:
     """Les dossiers qui portent le nom du jeu, celui de torchvision d'abord."""
     raw = raw_folder(name, root)
     yield from (raw, raw.parent)
-    for folder in _listing(data_root(root)):
+    for folder in listing(data_root(root)):
         plain = folder.name.lower().replace("-", "").replace("_", "")
         if plain in _FOLDER_NAMES[name] and folder != raw.parent:
             yield from (folder / "raw", folder)
@@ -244,7 +244,7 @@ def _what_lies_there(name: str, root, place: Place) -> list[str]:
     ]
     others = [
         path.name
-        for path in _listing(place.folder)
+        for path in listing(place.folder)
         if not path.name.startswith(".") and usual_name(path.name) is None and not _is_folder(path)
     ]
     return [*facts, f"on y trouve {', '.join(others[:4])}"] if others else facts
@@ -266,7 +266,7 @@ def _verified(name: str, file: str, place: Place) -> tuple[bytes, bool]:
 
 def _manifest(*folders: Path) -> set[tuple[str, str]]:
     entries = set()
-    for path in itertools.chain(*map(_listing, set(folders))):
+    for path in itertools.chain(*map(listing, set(folders))):
         if path.name.upper() in _MANIFESTS:
             entries |= manifest_entries(read_bytes(path))
     return entries
@@ -315,12 +315,26 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(_unreadable_message(path, error)) from error
 
 
-def _listing(folder: Path) -> list[Path]:
-    """Ce que contient un dossier, par ordre de nom ; rien s'il n'existe pas."""
+def listing(folder: Path) -> list[Path]:
+    """Ce que contient un dossier, par ordre de nom ; rien s'il n'existe pas.
+
+    Raises:
+        DataError: droit de lecture absent.
+    """
     try:
         return sorted(folder.iterdir()) if _is_folder(folder) else []
     except OSError as error:
         raise DataError(_unreadable_message(folder, error)) from error
+
+
+def is_file(path: Path) -> bool:
+    """Dit si un chemin est celui d'un fichier.
+
+    Raises:
+        DataError: un droit de lecture manque sur le chemin.
+    """
+    status = _stat(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
 
 
 def _is_folder(path: Path) -> bool:

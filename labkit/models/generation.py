@@ -91,9 +91,10 @@ def continued(model: nn.Module, ids: Tensor, count: int, choice: Choice, use_cac
     for _ in range(count):
         if ids.shape[1] - start > model.block_size:  # des positions neuves : rien n'est à garder
             start, pasts = ids.shape[1] - max(1, model.block_size // 2), model.no_past()
-        if not use_cache:
-            pasts = model.no_past()
-        logits = model.next_logits(ids[:, start + pasts[0].length :], pasts)  # [B, V]
+        if use_cache:  # les positions nouvelles seules
+            logits = model.next_logits(ids[:, start + pasts[0].length :], pasts)  # [B, V]
+        else:
+            logits = model(ids[:, start:])[:, -1]
         drawn = choice.draw(choice.probabilities(logits))
         ids = torch.cat([ids, drawn[:, None]], dim=1)
     return ids

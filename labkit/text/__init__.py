@@ -1,7 +1,7 @@
 """Le texte du cours : corpus, jetons, blocs, et les modèles à n-grammes qui servent de repère."""
 
 from labkit.text.blocks import TokenSet, bits_per_byte, blocks
-from labkit.text.corpora import TextSplits, Work, load_text, normalize
+from labkit.text.corpora import TextSplits, Work, load_text, missing_files, normalize
 from labkit.text.tokenizers import (
     BPETokenizer,
     TokenizerError,
@@ -21,6 +21,7 @@ __all__ = [
     "blocks",
     "load_text",
     "load_tokenizer",
+    "missing_files",
     "normalize",
     "train_bpe",
 ]

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from labkit._names import did_you_mean
-from labkit.data.files import DataError, read_bytes
+from labkit.data.files import DataError, is_file, read_bytes
 from labkit.edges import received
 from labkit.files import full_path
-from labkit.text.files import read_corpus, romans_files, wikitext_files
+from labkit.text.files import find, read_corpus, romans_files, wikitext_files
 from labkit.text.romans import catalogue
 
 _KNOWN = ("phrases", "romans", "wikitext-2", "wikitext-2-valid")
@@ -114,6 +114,17 @@ def load_text(
     return _own_file(name)
 
 
+def missing_files(name: str, root: str | Path | None = None) -> list[str]:
+    """Donne les fichiers d'un corpus publié qui ne sont pas sur cette machine.
+
+    Args:
+        name: "romans" ou "wikitext-2".
+        root: comme pour `load_text`.
+    """
+    files = romans_files(catalogue()) if name == "romans" else wikitext_files()
+    return [file.name for file in files if find(name, file, root) is None]
+
+
 def normalize(text: str) -> str:
     """Met un texte au propre : les mêmes signes partout, une ligne par paragraphe.
 
@@ -165,7 +176,7 @@ def _wikitext_without_train(root: str | Path | None, download: bool) -> TextSpli
 def _own_file(name: str | Path) -> TextSplits:
     path = full_path(name)
     looks_like_a_path = isinstance(name, Path) or path.suffix or os.sep in name or "/" in name
-    if not path.is_file():
+    if not is_file(path):
         if looks_like_a_path:
             raise DataError(f"{path} introuvable : vérifiez le chemin de votre texte.")
         raise ValueError(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.data.download import explain_transfer, fetch
-from labkit.data.files import DataError, check_root_exists, data_root, read_bytes
+from labkit.data.files import DataError, check_root_exists, data_root, is_file, listing, read_bytes
 from labkit.files import write_atomically
 from labkit.text.romans import Novel
 
@@ -88,23 +88,31 @@ def read_corpus(
         DataError: fichier absent, illisible, ou dont la somme est fausse ; le message le nomme.
         FileError: disque plein, ou dossier où l'on ne peut pas écrire.
     """
-    found = {file.name: path for file in files for path in _places(name, file, root)}
-    missing = [file for file in files if file.name not in found]
+    found = {file: find(name, file, root) for file in files}
+    missing = [file for file, path in found.items() if path is None]
     if missing:
         check_root_exists(root)
         if not download:
             raise DataError(_missing_message(name, missing, root))
         print(f"Téléchargement de {name} dans {data_root(root) / name}", flush=True)
     for file in missing:
-        found[file.name] = _download(name, file, root, missing)
-    return {file.name: _verified(file, found[file.name]) for file in files}
+        found[file] = _download(name, file, root, missing)
+    return {file.name: _verified(file, path) for file, path in found.items()}
 
 
-def _places(name: str, file: RemoteFile, root: str | Path | None) -> Iterator[Path]:
-    """Où se trouve ce fichier : dans le dossier du corpus, ou directement dans la racine."""
-    for folder in (data_root(root), data_root(root) / name):
-        if (folder / file.name).is_file():
-            yield folder / file.name
+def find(name: str, file: RemoteFile, root: str | Path | None) -> Path | None:
+    """Trouve un fichier dans le dossier du corpus, ou directement dans la racine.
+
+    Args:
+        name: nom du corpus.
+        file: fichier cherché.
+        root: comme pour `load_text`.
+
+    Raises:
+        DataError: un droit de lecture manque sur le chemin.
+    """
+    places = (folder / file.name for folder in (data_root(root) / name, data_root(root)))
+    return next(filter(is_file, places), None)
 
 
 def _verified(file: RemoteFile, path: Path) -> str:
@@ -153,7 +161,7 @@ def _missing_message(
     name: str, missing: list[RemoteFile], root: str | Path | None, cause: str = ""
 ) -> str:
     folder = data_root(root) / name
-    absent = [file.name for file in missing if not list(_places(name, file, root))]
+    absent = [file.name for file in missing if find(name, file, root) is None]
     shown = ", ".join(absent[:3]) + (f" et {len(absent) - 3} autres" if absent[3:] else "")
     facts = [f"il y manque {shown}", _what_lies_there(folder), cause]
     return (
@@ -165,6 +173,6 @@ def _missing_message(
 
 
 def _what_lies_there(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    names = [path.name for path in listing(folder)]
     more = ", …" if names[4:] else ""
     return f"on y trouve {', '.join(names[:4])}{more}" if names else ""

@@ -82,12 +82,12 @@ class Grammar:
         emitted = [_words(state) for state in self.states]
         words = sorted({word for row in emitted for word in row if word})
         self.tokenizer = WordTokenizer(words)
-        numbers = {word: number + 2 for number, word in enumerate(words)}
+        self._numbers = {word: number + 2 for number, word in enumerate(words)}
         emissions = np.zeros((len(self.states), self.tokenizer.vocab_size))
         emissions[0, self.tokenizer.end_id] = 1.0
         for row, found in enumerate(emitted):
             for word, probability in found.items():
-                emissions[row, numbers[word]] += probability
+                emissions[row, self._numbers[word]] += probability
         self.model = HiddenMarkov(transitions, emissions)
 
     @property
@@ -113,24 +113,37 @@ class Grammar:
         random = np.random.RandomState(seed)
         return self._text(self.model.sample(check_whole("count", count), random)[0])
 
-    def log_prob(self, sentence: str) -> float:
-        """Log-probabilité exacte d'une phrase, en nats, fin comprise.
+    def log_probs(self, sentences: Sequence[str]) -> np.ndarray:
+        """Log-probabilité exacte de chaque phrase, en nats, fin comprise : float64 [N].
 
         Args:
-            sentence: mots séparés par une espace, sans `<fin>`.
+            sentences: phrases, mots séparés par une espace, sans `<fin>`.
 
         Returns:
-            Un nombre négatif ; -inf si la grammaire ne peut pas la produire.
+            Des nombres négatifs ; -inf pour ce que la grammaire ne peut pas produire.
         """
-        words = sentence.split()
-        if not set(words) <= set(self.tokenizer.words):
-            return -np.inf
-        ids = self.tokenizer.encode(" ".join(words) + "\n").numpy()
-        return float(self.model.causal_log_probs(ids[None])[0].sum())
+        split = [sentence.split() for sentence in sentences]
+        # Un mot inconnu devient un masque, que rien n'émet : sa phrase est impossible.
+        rows = [[self._numbers.get(word, self.tokenizer.mask_id) for word in row] for row in split]
+        lengths = np.array([len(row) for row in rows])
+        ids = np.zeros((len(rows), max(lengths, default=0) + 1), dtype=np.int64)
+        for row, words in zip(ids, rows, strict=True):
+            row[: len(words)] = words
+        inside = np.arange(ids.shape[1]) <= lengths[:, None]
+        return np.where(inside, self.model.causal_log_probs(ids), 0.0).sum(1)
+
+    def log_prob(self, sentence: str) -> float:
+        """Log-probabilité exacte d'une phrase, en nats, fin comprise ; comme `log_probs`."""
+        return float(self.log_probs([sentence])[0])
 
     def is_grammatical(self, sentence: str) -> bool:
         """Dit si la grammaire peut produire cette phrase, entière et seule."""
         return self.log_prob(sentence) > -np.inf
+
+    def fingerprint(self) -> dict:
+        """De quoi reconnaître la grammaire : nombre d'états, vocabulaire et loi."""
+        return {"states": len(self.states), "law": self.model.fingerprint(),
+                "tokenizer": self.tokenizer.fingerprint()}  # fmt: skip
 
     def agreement_pairs(
         self, distance: int, count: int = 200, kind: str = "verb", seed: int = 0

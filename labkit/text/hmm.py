@@ -7,6 +7,7 @@ et avant-arrière : Rabiner 1989, *Proceedings of the IEEE* 77(2), § III.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -32,6 +33,12 @@ class HiddenMarkov:
         self.emissions = emissions
         self._forward_moves = sparse.csr_array(transitions.T)  # [S, S], d'où l'on vient en colonne
         self._backward_moves = sparse.csr_array(transitions)
+
+    def fingerprint(self) -> dict:
+        """Nombre d'états et de jetons, et SHA-256 des deux lois."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.transitions))
+        digest.update(np.ascontiguousarray(self.emissions))
+        return {"shape": list(self.emissions.shape), "sha256": digest.hexdigest()}
 
     # --- tirer ------------------------------------------------------------------------------------
 
@@ -70,9 +77,12 @@ class HiddenMarkov:
         Returns:
             Des log-probabilités ; -inf au premier jeton impossible et après lui.
         """
-        passes = self._forward(self._checked(ids), self.emissions.T, from_start)
+        found = []
+        for _, columns in _chunks(self._checked(ids)):
+            passes = self._forward(columns, self.emissions.T, from_start)
+            found.append(np.stack([evidence for _, evidence in passes], axis=1))
         with np.errstate(divide="ignore"):
-            return np.concatenate([np.log(evidence).T for _, evidence, _ in passes])
+            return np.log(np.concatenate(found))
 
     def masked_log_probs(
         self, ids: np.ndarray, shown: np.ndarray, noise: float = 0.0, from_start: bool = True
@@ -134,41 +144,34 @@ class HiddenMarkov:
         channel[_MASK] = 1.0
         return channel
 
-    def _forward(
-        self, shown: np.ndarray, likelihoods: np.ndarray, from_start: bool
-    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Par paquets de suites : leurs lignes, les évidences [T, B] et les lois [T, S, B].
-
-        `likelihoods[v, s]` est la probabilité de voir v dans l'état s ; la loi d'un état, avant que
-        son propre jeton ne soit vu, est conditionnée par les précédents.
-        """
-        first = self.transitions[0] if from_start else self.stationary
-        for start in range(0, len(shown), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            columns = shown[rows].T  # [T, B]
-            priors = np.empty((len(columns), len(first), columns.shape[1]))
-            evidence = np.empty(columns.shape)
-            prior = np.repeat(first[:, None], columns.shape[1], axis=1)  # [S, B]
-            for place, seen in enumerate(columns):
-                priors[place] = prior
-                joint = prior * likelihoods[seen].T
-                evidence[place] = joint.sum(0)
-                prior = self._forward_moves @ _normalized(joint)
-            yield rows, evidence, priors
-
     def _around(
         self, shown: np.ndarray, channel: np.ndarray, from_start: bool
     ) -> Iterator[tuple[slice, np.ndarray]]:
         """Par paquets : p(état | les autres jetons), à un facteur près, [B, T, S]."""
         likelihoods = channel @ self.emissions.T  # [V, S]
-        for rows, _, around in self._forward(shown, likelihoods, from_start):
-            columns = shown[rows].T
+        for rows, columns in _chunks(shown):
+            passes = self._forward(columns, likelihoods, from_start)
+            around = np.stack([prior for prior, _ in passes])  # [T, S, B]
             after = np.ones(around.shape[1:])
             for place in reversed(range(len(columns))):
                 around[place] *= after
                 after = self._backward_moves @ (likelihoods[columns[place]].T * after)
                 after = _normalized(after)
             yield rows, np.moveaxis(around, 2, 0)
+
+    def _forward(
+        self, columns: np.ndarray, likelihoods: np.ndarray, from_start: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """À chaque place : p(état | jetons d'avant) [S, B], et p(jeton | jetons d'avant) [B].
+
+        `likelihoods[v, s]` est la probabilité de voir le jeton v dans l'état s.
+        """
+        first = self.transitions[0] if from_start else self.stationary
+        prior = np.repeat(first[:, None], columns.shape[1], axis=1)
+        for seen in columns:
+            joint = prior * likelihoods[seen].T
+            yield prior, joint.sum(0)
+            prior = self._forward_moves @ _normalized(joint)
 
     # --- compter ----------------------------------------------------------------------------------
 
@@ -250,13 +253,20 @@ class _Chooser:
 
     def __init__(self, probabilities: np.ndarray):
         rows = probabilities.cumsum(1)
-        rows[:, -1] = 1.0  # l'arrondi n'a pas le droit d'en faire 0,9999…
+        rows /= rows[:, -1:]  # 1 exactement, sans l'arrondi de la somme
         self._width = rows.shape[1]
         self._ladder = (rows + np.arange(len(rows))[:, None]).ravel()
 
     def __call__(self, states: np.ndarray, random: np.random.RandomState) -> np.ndarray:
         draws = random.random_sample(len(states))
         return np.searchsorted(self._ladder, states + draws, side="right") - states * self._width
+
+
+def _chunks(ids: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Des paquets de suites : leurs lignes, et leurs jetons place par place, [T, B]."""
+    for start in range(0, len(ids), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        yield rows, ids[rows].T
 
 
 def _normalized(columns: np.ndarray) -> np.ndarray:

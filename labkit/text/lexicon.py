@@ -132,7 +132,7 @@ def determiners(features: str, indefinite: bool) -> tuple[str, ...]:
     """Les déterminants d'un genre et d'un nombre.
 
     Args:
-        features: "ms", "fs", "mp" ou "fp".
+        features: genre et nombre, parmi `FEATURES`.
         indefinite: avec « un », « une » et « plusieurs », qu'une élision exclut après « que ».
     """
     column = 2 if features[1] == "p" else "mf".index(features[0])
@@ -141,15 +141,30 @@ def determiners(features: str, indefinite: bool) -> tuple[str, ...]:
 
 
 def nouns(kind: str, features: str) -> tuple[str, ...]:
-    """Les noms d'une sorte, "being", "thing" ou "place", accordés selon features."""
+    """Les noms d'une sorte, dans l'ordre de leur poids.
+
+    Args:
+        kind: "being", "thing" ou "place".
+        features: genre et nombre, parmi `FEATURES`.
+    """
     return tuple(row["sp".index(features[1])] for row in _NOUNS[kind][features[0]])
 
 
 def adjectives(kind: str, features: str) -> tuple[str, ...]:
-    """Les adjectifs d'une sorte, "before", "being", "thing" ou "place", accordés."""
+    """Les adjectifs d'une sorte, dans l'ordre de leur poids.
+
+    Args:
+        kind: "before" (avant le nom), ou la sorte du nom qualifié, "being", "thing" ou "place".
+        features: genre et nombre, parmi `FEATURES`.
+    """
     return tuple(row[FEATURES.index(features)] for row in _ADJECTIVES[kind])
 
 
 def verbs(kind: str, number: str) -> tuple[str, ...]:
-    """Les verbes d'une sorte, "intransitive", "transitive" ou "copula", au nombre number."""
+    """Les verbes d'une sorte, dans l'ordre de leur poids.
+
+    Args:
+        kind: "intransitive", "transitive" ou "copula".
+        number: "s" ou "p".
+    """
     return tuple(row["sp".index(number)] for row in _VERBS[kind])

@@ -29,8 +29,8 @@ class NGramModel:
         order: longueur des n-grammes.
 
     Raises:
-        TypeError, ValueError: `order` ou `vocab_size` n'est pas un entier positif, texte vide, jeton
-            hors du vocabulaire, ou n-grammes trop nombreux pour être numérotés.
+        TypeError, ValueError: `order` ou `vocab_size` n'est pas un entier positif, texte vide,
+            jeton hors du vocabulaire, ou n-grammes trop nombreux pour être numérotés.
     """
 
     def __init__(self, ids: Tensor | np.ndarray, vocab_size: int, order: int = 3):

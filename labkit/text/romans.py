@@ -12,10 +12,10 @@ from functools import cache
 from importlib import resources
 
 # Six romans tenus à l'écart, sur trois critères : aucun de leurs auteurs ne figure dans
-# l'entraînement, les quatre genres y sont, et leur taille (un dixième de chaque côté) suffit aux
-# mesures. Le roman d'aventures impose Du Boisgobey : Aimard, Féval et Verne, les trois autres
-# auteurs du genre, feraient à eux seuls la moitié du corpus. C'est aussi le seul auteur commun à
-# la validation et au test.
+# l'entraînement, les quatre genres y sont, et la validation comme le test, près d'un dixième du
+# corpus chacun, suffisent aux mesures. Le roman d'aventures impose Du Boisgobey : Aimard, Féval et
+# Verne, les trois autres auteurs du genre, font à eux seuls près de la moitié du corpus. C'est le
+# seul auteur commun à la validation et au test.
 VALIDATION = (
     "Boisgobey_CrimeOpera-rd1006",  # policier
     "Daudet_PetitChose-rd0020",  # formation

@@ -1,12 +1,9 @@
-"""Un petit jeu d'images au format IDX, et un serveur local qui le distribue."""
+"""Un petit jeu d'images au format IDX, que distribue un serveur local."""
 
 import gzip
-import os
 import struct
-import threading
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -20,14 +17,6 @@ from labkit.data.files import TORCHVISION_CLASSES
 @pytest.fixture(autouse=True)
 def no_environment_root(monkeypatch):
     monkeypatch.delenv("LABKIT_DATA", raising=False)
-
-
-@pytest.fixture
-def raise_os_error():
-    def fail(code: int, *_args, **_options):
-        raise OSError(code, os.strerror(code))
-
-    return fail
 
 
 @pytest.fixture
@@ -82,44 +71,6 @@ def _publish(monkeypatch, name: str, contents: dict[str, bytes]) -> None:
 @pytest.fixture
 def small_files() -> dict[str, bytes]:
     return make_files()
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    """Sert `server.files`, et les abîme selon `server.fault`."""
-
-    def do_GET(self):
-        self.server.requests.append(self.path)
-        content = self.server.files.get(self.path.strip("/"))
-        fault = self.server.fault
-        if fault == "garbled":
-            self.wfile.write(b"pas du HTTP\r\n\r\n")
-        elif content is None or fault == "missing":
-            self.send_error(404)
-        else:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if fault == "wrong":
-                content = bytes([content[0] ^ 1]) + content[1:]
-            self.wfile.write(content[: len(content) // 2] if fault == "truncated" else content)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-        """Rien sur la sortie des tests."""
-
-
-@pytest.fixture
-def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http_server:
-        http_server.files, http_server.fault, http_server.requests = {}, None, []
-        thread = threading.Thread(
-            target=partial(http_server.serve_forever, poll_interval=0.01), daemon=True
-        )
-        thread.start()
-        yield http_server
-        http_server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from labkit.models import CausalLM, causal_step
-from labkit.training import muon, warmup_cosine
+from labkit.training import muon
 from tests.training.helpers import quiet_fit
 
 
