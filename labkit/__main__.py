@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _NEEDED = (
-    "torch", "torchvision", "numpy", "matplotlib", "sklearn", "accelerate", "safetensors",
+    "torch", "torchvision", "numpy", "scipy", "matplotlib", "sklearn", "accelerate", "safetensors",
     "platformdirs", "optuna", "sqlalchemy", "torchmetrics", "tokenizers", "ipykernel",
 )  # fmt: skip
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}

@@ -2,6 +2,7 @@
 
 from labkit.text.blocks import TokenSet, bits_per_byte, blocks
 from labkit.text.corpora import TextSplits, Work, load_text, missing_files, normalize
+from labkit.text.ngrams import NGramModel
 from labkit.text.tokenizers import (
     BPETokenizer,
     TokenizerError,
@@ -12,6 +13,7 @@ from labkit.text.tokenizers import (
 
 __all__ = [
     "BPETokenizer",
+    "NGramModel",
     "TextSplits",
     "TokenSet",
     "TokenizerError",

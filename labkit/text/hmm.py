@@ -263,8 +263,8 @@ class _Chooser:
 
 
 def _chunks(ids: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Des paquets de suites : leurs lignes, et leurs jetons place par place, [T, B]."""
-    for start in range(0, len(ids), _CHUNK):
+    """Des paquets de suites, un au moins : leurs lignes, et leurs jetons place par place [T, B]."""
+    for start in range(0, max(len(ids), 1), _CHUNK):
         rows = slice(start, start + _CHUNK)
         yield rows, ids[rows].T
 

@@ -151,6 +151,7 @@ def test_many_sentences_at_once():
     found = PHRASES.log_probs(sentences)
     assert found.tolist() == [PHRASES.log_prob(sentence) for sentence in sentences]
     assert np.isfinite(found).tolist() == [True, True, False, False]
+    assert PHRASES.log_probs([]).shape == (0,)
 
 
 def test_fingerprint_does_not_depend_on_what_was_computed():

@@ -16,6 +16,9 @@ def test_frequencies_by_hand():
     model.weights = np.array([0.1, 0.3, 0.6])
     expected = 0.1 / 4 + 0.3 * 2 / 6 + 0.6 * 2 / 3
     assert np.exp(model.log_probs(np.array([1, 2])))[1] == pytest.approx(expected)
+    # Le premier jeton suit `<fin>`, vu une fois, et toujours suivi de 1.
+    first = 0.1 / 4 + 0.3 * 3 / 6 + 0.6 * 1
+    assert np.exp(model.log_probs(np.array([1, 2])))[0] == pytest.approx(first)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
