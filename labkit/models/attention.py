@@ -40,7 +40,7 @@ class Rotary(nn.Module):
     """Positions par rotation : la paire i d'un vecteur tourne de t · 10000^(-2i/D) à la position t.
 
     Le produit d'une question et d'une clé ne dépend plus alors que de leur distance (Su et coll.,
-    2021, éq. 34). La paire i est faite des composantes i et i + D/2.
+    2021, § 3.2.2). La paire i est faite des composantes i et i + D/2.
 
     Args:
         dim: D, taille des vecteurs d'une tête, paire.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.edges import check_real, check_whole
-from labkit.models.checks import check_ids
+from labkit.models.checks import check_ids, check_tensor
 
 IGNORED = -100  # la cible d'une position qui ne compte pas, celle de cross_entropy
 _AT_ONCE = 256  # positions dont les logits sont calculés ensemble
@@ -31,7 +31,12 @@ def causal_step(model: nn.Module, ids: Tensor) -> dict[str, Tensor]:
     Le pas de `fit` s'en déduit : `functools.partial(causal_step, model)`. `model` est un module
     qui a `features` et `to_logits`, comme `CausalLM`. Le décalage des cibles se fait ici, une
     fois : le dernier jeton n'est pas lu, le premier n'est pas prédit.
+
+    Raises:
+        ValueError: lot d'une autre forme, ou d'un seul jeton par texte ; jetons impossibles.
     """
+    if check_tensor(ids, "lot").dim() != 2 or ids.shape[1] < 2:
+        raise ValueError(f"lot : jetons [B, T] attendus, T d'au moins 2, reçu {list(ids.shape)}.")
     h = model.features(ids[:, :-1])  # [B, T - 1, C]
     return {"loss": _head_loss(model, h.flatten(0, 1), ids[:, 1:].flatten())}
 

@@ -51,6 +51,17 @@ def test_a_block_one_token_longer_uses_the_whole_context():
         causal_step(model, draw_ids(2, 18))
 
 
+@pytest.mark.parametrize(("batch", "message"), [
+    (draw_ids(2, 1), r"T d'au moins 2, reçu \[2, 1\]"),
+    (draw_ids(5), r"jetons \[B, T\] attendus, T d'au moins 2, reçu \[5\]"),
+    ([draw_ids(2, 4)], "un tenseur est attendu, reçu list"),
+    (draw_ids(2, 4) + 9, "jetons entre 0 et 49 attendus"),
+])  # fmt: skip
+def test_impossible_batches_are_refused(batch, message):
+    with pytest.raises(ValueError, match=message):
+        causal_step(CausalLM(50, **SIZES), batch)
+
+
 def test_masked_loss_counts_the_hidden_tokens_alone():
     model, ids = MaskedLM(50, **SIZES), draw_ids(40, 16)
     step = masked_step(model, MASK)

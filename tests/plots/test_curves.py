@@ -81,15 +81,12 @@ def test_description_writes_numbers_in_french():
     assert figure.alt == "Courbes selon époque : a de 12 300 à −0,5."
 
 
-@pytest.mark.parametrize(
-    ("curves", "message"),
-    [
-        ([1, 2, 3], r"reçu \[1, 2, 3\] : écrivez loss_curves\(.\"perte\": valeurs"),
-        (0.5, "un dictionnaire légende -> valeurs est attendu, reçu 0.5"),
-        ({"a": ["x", "y"]}, r"`curves\[\"a\"\]` : un tableau de nombres est attendu"),
-        ({"a": [{}, 1]}, r"un tableau de nombres est attendu, reçu \[\{\}, 1\]"),
-    ],
-)
+@pytest.mark.parametrize(("curves", "message"), [
+    ([1, 2, 3], r"reçu \[1, 2, 3\] : écrivez loss_curves\(.\"perte\": valeurs"),
+    (0.5, "un dictionnaire légende -> valeurs est attendu, reçu 0.5"),
+    ({"a": ["x", "y"]}, r"`curves\[\"a\"\]` : un tableau de nombres est attendu"),
+    ({"a": [{}, 1]}, r"un tableau de nombres est attendu, reçu \[\{\}, 1\]"),
+])
 def test_what_is_not_curves_is_refused(curves, message):
     with pytest.raises(TypeError, match=message):
         plots.loss_curves(curves)

@@ -9,6 +9,7 @@ from torch import nn
 
 from labkit.models import CausalLM, causal_step
 from labkit.training import muon
+from labkit.training.optimizers import Muon, orthogonalize
 from tests.training.helpers import quiet_fit
 
 
@@ -49,7 +50,7 @@ def test_each_part_steps_as_it_would_alone():
         [copies[ranks[id(p)]] for p in group["params"]] for group in optimizer.param_groups
     )
     parts = (
-        torch.optim.Muon(matrices, lr=1e-2, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+        Muon(matrices, lr=1e-2, weight_decay=0.1),
         torch.optim.AdamW(others, lr=1e-2, weight_decay=0.1, betas=(0.9, 0.95), fused=True),
     )
     for ids in batches():
@@ -109,7 +110,30 @@ def test_state_is_loaded_into_both_parts():
         assert torch.equal(weight, moved[name])
 
 
-def test_an_old_torch_is_refused(monkeypatch):
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(RuntimeError, match="Muon demande PyTorch 2.9"):
-        muon(new_model())
+def test_orthogonalize_keeps_singular_vectors_and_evens_singular_values():
+    random = torch.Generator().manual_seed(0)
+    for shape in ((6, 20), (20, 6), (8, 8)):
+        matrix = torch.randn(shape, generator=random)
+        left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+        found = left.T @ orthogonalize(matrix) @ right.T  # diagonale
+        evened = found.diagonal()
+        assert torch.allclose(found, torch.diag(evened), atol=1e-4)
+        assert evened[values > 0.05 * values.max()].sub(1).abs().max() < 0.35
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="PyTorch d'avant 2.9")
+def test_muon_follows_pytorchs_to_the_precision_of_bfloat16():
+    torch.manual_seed(0)
+    start = torch.randn(12, 30)
+    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    options = {"lr": 1e-2, "weight_decay": 0.1}
+    pair = (
+        (ours, Muon([ours], **options)),
+        (theirs, torch.optim.Muon([theirs], adjust_lr_fn="match_rms_adamw", **options)),
+    )
+    for gradient in torch.randn(5, 12, 30):
+        for matrix, optimizer in pair:
+            matrix.grad = gradient.clone()
+            optimizer.step()
+    moved = (theirs - start).norm()
+    assert (ours - theirs).norm() < 0.02 * moved
