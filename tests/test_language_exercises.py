@@ -129,10 +129,14 @@ WRONG = {
         "triu(2)",
     ),
     "modifie scores": (
-        1, BODY + "    return scores.masked_fill_(future, -math.inf).softmax(-1)", "scores a changé",
+        1,
+        BODY + "    return scores.masked_fill_(future, -math.inf).softmax(-1)",
+        "scores a changé",
     ),
     "nombre fini": (
-        1, BODY + "    return scores.masked_fill(future, -100.0).softmax(-1)", "scores immenses —",
+        1,
+        BODY + "    return scores.masked_fill(future, -100.0).softmax(-1)",
+        "scores immenses —",
     ),
     "taille écrite": (
         1,
@@ -147,7 +151,9 @@ WRONG = {
         "jetons gardés",
     ),
     "sans renormaliser": (
-        2, SORTED + "    kept[order] = values.where(before < p, 0.0)\n    return kept", "ramenez-la",
+        2,
+        SORTED + "    kept[order] = values.where(before < p, 0.0)\n    return kept",
+        "ramenez-la",
     ),
     "ordre perdu": (
         2,
