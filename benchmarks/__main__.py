@@ -2,9 +2,20 @@
 
 import sys
 
-from benchmarks import demos, diffusion, gan, imports, labs, language, loop, mnist, plane
+from benchmarks import (
+    demos,
+    diffusion,
+    gan,
+    imports,
+    labs,
+    language,
+    loop,
+    mnist,
+    plane,
+    stylegan3,
+)
 
-FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion, language)
+FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion, language, stylegan3)
 
 
 def main() -> int:

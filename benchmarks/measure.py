@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from labkit.precision import has_fast_bf16
+from labkit.tables import number
 from labkit.training import pick_device
 
 
@@ -29,19 +30,17 @@ class Measure:
         return low <= self.value <= high
 
     def line(self) -> str:
-        value = f"{self._text(self.value)} {self.unit}".strip()
+        value = f"{number(self.value, self.digits)} {self.unit}".strip()
         return f"{self.name:<58} {value:>10} {self._bound():>16} {'✓' if self.held else '✗'}"
 
     def _bound(self) -> str:
-        low, high = (None if x is None else self._text(x) for x in (self.at_least, self.at_most))
+        bounds = self.at_least, self.at_most
+        low, high = (None if bound is None else number(bound, self.digits) for bound in bounds)
         if low is None and high is None:
             return "aucune"
         if low is not None and high is not None:
             return f"{low} à {high}"
         return f"≥ {low}" if low is not None else f"≤ {high}"
-
-    def _text(self, number: float) -> str:
-        return f"{number:.{self.digits}f}".replace(".", ",")
 
 
 @dataclass(frozen=True)

@@ -102,10 +102,10 @@ def _devices() -> Iterator[Finding]:
 
 
 def _data() -> Iterator[Finding]:
-    from labkit import data
+    from labkit import data, number
 
     train = data.load_images("digits").train
-    yield Finding(f"digits : {len(train)} images d'entraînement, livrées avec scikit-learn")
+    yield Finding(f"digits : {number(len(train))} images d'entraînement, livrées avec scikit-learn")
     try:
         yield Finding(f"dossier des données : {data.data_root()}")
     except data.DataError as error:
@@ -163,6 +163,24 @@ def _references() -> Iterator[Finding]:
         yield Finding("aucune référence installée", "réinstallez labkit", blocking=True)
 
 
+def _checkpoints() -> Iterator[Finding]:
+    from labkit.models import stylegan3
+
+    path = stylegan3.given_checkpoint()
+    if path is None:
+        yield Finding(
+            "pas de point de reprise StyleGAN3 (visages du lab 07 seulement)",
+            "téléchargez stylegan3-r-ffhq-1024x1024.pkl et donnez son chemin à LABKIT_STYLEGAN3",
+        )
+        return
+    try:
+        config, _ = stylegan3.read_checkpoint(path)
+    except stylegan3.CheckpointError as error:
+        yield Finding("point de reprise StyleGAN3 inutilisable", str(error))
+        return
+    yield Finding(f"StyleGAN3 : {path.name}, images de côté {config.get('img_resolution')}")
+
+
 def _disk() -> Iterator[Finding]:
     for label, folder in _used_folders().items():
         existing = next(parent for parent in (folder, *folder.parents) if os.path.exists(parent))
@@ -185,6 +203,7 @@ _SECTIONS = {
     "Calcul": _devices,
     "Données": _data,
     "Références": _references,
+    "Points de reprise": _checkpoints,
     "Disque": _disk,
 }
 

@@ -1,4 +1,4 @@
-"""Un lab et ses deux profils : calculer et enregistrer en `complet`, relire en `rapide`."""
+"""Un lab et ses deux profils : `complet` calcule et enregistre, `rapide` relit."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Lab:
         self.cards: dict[str, dict] = {}
 
     def fingerprint(self) -> dict:
-        """Décrit le lab pour une empreinte, où les réglages lus par le code figurent déjà."""
+        """Décrit le lab pour une empreinte, où les réglages lus par le programme figurent déjà."""
         return {"lab": self.name, "profile": self.profile, "seed": self.seed}
 
     def provenance(self, data) -> dict:
@@ -73,12 +73,12 @@ class Lab:
         return self._point(name) if self.complete else None
 
     def results(self, name: str, compute: Callable[[], list], *, data) -> list[dict]:
-        """Donne les lignes d'un tableau : calculées et enregistrées, ou relues en `rapide`.
+        """Donne les lignes d'un tableau : calculées et enregistrées, ou relues en profil `rapide`.
 
         Args:
             name: nom du tableau.
             compute: fonction sans argument qui renvoie les lignes, colonne -> valeur.
-            data: données employées, ou fonction sans argument qui les donne en `complet`.
+            data: données employées, ou fonction sans argument qui les donne en profil `complet`.
         """
         from labkit import references
 
@@ -92,12 +92,13 @@ class Lab:
         return card["rows"]
 
     def reference(self, name: str, train: Callable[[], Trained], *, data) -> tuple[nn.Module, dict]:
-        """Donne un modèle et sa fiche : entraîné et enregistré, ou relu en `rapide`.
+        """Donne un modèle et sa fiche : entraîné et enregistré, ou relu en profil `rapide`.
 
         Args:
             name: nom de la référence.
             train: fonction sans argument qui renvoie `Trained(model, architecture, …)`.
-            data: données d'entraînement, ou fonction sans argument qui les donne en `complet`.
+            data: données d'entraînement, ou fonction sans argument qui les donne, appelée en profil
+                `complet` seulement.
 
         Raises:
             TypeError: `train` renvoie autre chose.
@@ -131,11 +132,11 @@ class Lab:
         block: int = 500,
         **made_by: object,
     ) -> Tensor:
-        """Tire `count` images par blocs, gardés sur le disque en `complet` : un lab arrêté reprend.
+        """Tire `count` images par blocs, gardés en profil `complet` : un lab arrêté reprend.
 
-        Un bloc gardé porte l'empreinte de ce qui l'a fait : code de `draw`, réglages et modèles
-        qu'il lit, poids compris, graine. Quand elle diffère, le bloc est tiré de nouveau, et ce qui
-        a changé est affiché.
+        Un bloc gardé porte l'empreinte de ce qui l'a fait : programme de `draw`, réglages et
+        modèles qu'il lit, poids compris, graine. Quand elle diffère, le bloc est tiré de nouveau,
+        et ce qui a changé est affiché.
 
         Args:
             name: nom des images, unique dans le lab.

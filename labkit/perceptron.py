@@ -25,9 +25,9 @@ class PerceptronHistory:
     """Ce qui s'est passé pendant l'apprentissage.
 
     Attributes:
-        weights: poids après chaque itération, [iterations + 1, 1 + D] ; la ligne 0 est le tirage
+        weights: poids après chaque passage, [iterations + 1, 1 + D] ; la ligne 0 est le tirage
             initial.
-        errors: écart absolu moyen |cible - sortie| pendant chaque itération, [iterations].
+        errors: écart absolu moyen |cible - sortie| pendant chaque passage, [iterations].
     """
 
     weights: np.ndarray
@@ -74,9 +74,9 @@ class Perceptron:
             Le perceptron lui-même.
 
         Raises:
-            TypeError: nombre d'itérations qui n'est pas entier.
+            TypeError: nombre de passages qui n'est pas entier.
             ValueError: formes incompatibles, aucun exemple, cible autre que 0 ou 1, valeur qui
-                n'est pas un nombre fini, moins d'une itération.
+                n'est pas un nombre fini, moins d'un passage.
         """
         iterations = check_whole("iterations", iterations)
         inputs, targets = _check_examples(inputs, targets)

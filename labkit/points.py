@@ -16,6 +16,7 @@ from torch import Tensor
 
 from labkit._names import did_you_mean
 from labkit.edges import check_real, check_whole, received
+from labkit.tables import rounded
 
 SIDE = 20  # cases par côté de la grille qui couvre le carré [-1, 1]²
 _BLUR = 0.04  # écart type autour d'un dessin
@@ -92,7 +93,8 @@ def _check_points(points: object) -> Tensor:
     if tensor.abs().max() > 1:
         raise ValueError(
             "points : toutes les coordonnées doivent être dans [-1, 1], reçu jusqu'à "
-            f"{tensor.abs().max():.3g} en valeur absolue ; divisez-les toutes par un même nombre."
+            f"{rounded(tensor.abs().max())} en valeur absolue ; divisez-les toutes par un même "
+            "nombre."
         )
     return tensor
 

@@ -38,6 +38,16 @@ def number(value: float, digits: int | None = None) -> str:
     return f"{mantissa}{_NARROW_SPACE}×{_NARROW_SPACE}{power}"
 
 
+def rounded(value: float, figures: int = 3) -> str:
+    """Écrit un nombre à tant de chiffres significatifs : 0.0012345 -> « 0,00123 ».
+
+    Args:
+        value: un nombre, ou un tenseur d'un seul élément.
+        figures: nombre de chiffres significatifs.
+    """
+    return number(float(f"{_plain(value):.{figures}g}"))
+
+
 def percent(value: float, digits: int = 0) -> str:
     """Écrit une proportion en pour cent : 0.917 -> « 92 % ».
 

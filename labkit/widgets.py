@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 _MISSING = (
     "Pour choisir ces réglages dans des menus, installez ipywidgets (%pip install ipywidgets) et "
-    "relancez le noyau ; ou changez-les dans le code."
+    "relancez le noyau ; ou changez-les dans le programme."
 )
 
 

@@ -7,6 +7,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tools import check_site
+
 # Les tests comparent au bit près, ce que seul le processeur garantit ; et des machines macOS
 # d'intégration continue annoncent un GPU (MPS) sans mémoire.
 os.environ["ACCELERATE_USE_CPU"] = "true"
@@ -70,3 +72,17 @@ def server():
         yield http_server
         http_server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Un Chromium, fermé avec son module : Playwright en refuse deux dans un processus."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    try:
+        path = check_site.find_browser()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()

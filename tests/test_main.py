@@ -24,7 +24,7 @@ def test_a_healthy_machine_can_run_the_labs(capsys, tmp_path, monkeypatch):
     assert diagnosis.main() == 0
     output = capsys.readouterr().out
     assert "Tous les labs peuvent tourner en profil rapide." in output
-    assert "1297 images" in output and str(tmp_path) in output
+    assert "1\u202f297 images" in output and str(tmp_path) in output
     assert "mnist absent" in output and "LABKIT_DATA" in output
     assert "✗" not in output
 
@@ -163,3 +163,23 @@ def test_little_disk_is_said(capsys, monkeypatch, tmp_path):
 )
 def test_marks(blocking, remedy, mark):
     assert str(diagnosis.Finding("texte", remedy, blocking)).strip().startswith(mark)
+
+
+def test_the_checkpoint_to_give_is_named(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
+    monkeypatch.delenv("LABKIT_STYLEGAN3", raising=False)
+    assert diagnosis.main() == 0
+    output = capsys.readouterr().out
+    assert "! pas de point de reprise StyleGAN3 (visages du lab 07 seulement)" in output
+    assert "donnez son chemin à LABKIT_STYLEGAN3" in output
+
+
+def test_a_hostile_checkpoint_is_refused_and_blocks_nothing(capsys, monkeypatch, tmp_path):
+    path = tmp_path / "visages.pkl"
+    path.write_bytes(b"cos\nsystem\n(S'exit 3'\ntR.")
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
+    monkeypatch.setenv("LABKIT_STYLEGAN3", str(path))
+    assert diagnosis.main() == 0
+    output = capsys.readouterr().out
+    assert "! point de reprise StyleGAN3 inutilisable" in output
+    assert "le fichier demande 'os.system'" in output

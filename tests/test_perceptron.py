@@ -10,7 +10,7 @@ from labkit.perceptron import Perceptron, sigmoid
 
 INPUTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float)
 TARGETS = {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "XOR": [0, 1, 1, 0]}
-# Poids annoncés par le rapport d'origine du cours : pas 0,7 et 1 000 itérations.
+# Poids annoncés par le rapport d'origine du cours : taux 0,7 et 1 000 passages.
 REPORTED = {
     "AND": (14.50, 9.56, 9.56),
     "OR": (4.92, 10.77, 10.77),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.tables import Table, count_parameters, number, percent
+from labkit.tables import Table, count_parameters, number, percent, rounded
 
 # --- les nombres ----------------------------------------------------------------------------------
 
@@ -45,6 +45,14 @@ def test_number(value, digits, text):
 ])  # fmt: skip
 def test_percent(value, digits, text):
     assert percent(value, digits) == text
+
+
+@pytest.mark.parametrize(("value", "figures", "text"), [
+    (0.00123456, 3, "0,00123"), (-1.5, 1, "−2"), (1e20, 1, "10²⁰"),
+    (torch.tensor(12345.0), 3, "12\u202f300"),
+])  # fmt: skip
+def test_significant_figures(value, figures, text):
+    assert rounded(value, figures) == text
 
 
 def test_parameters_are_counted_frozen_or_not():

@@ -1,6 +1,6 @@
 """Contrôle le site construit dans un vrai navigateur, réseau coupé.
 
-    python -m tools.check_site [--screenshots DOSSIER]
+    python -m tools.check_site [--pages labs/01_perceptron.html …] [--screenshots DOSSIER]
 
 Chaque page est ouverte en clair et en sombre, sur un écran large puis étroit. Il faut Chromium et
 l'option « navigateur » du paquet (`pip install -e ".[navigateur]"`).
@@ -19,12 +19,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tools import notebooks
+from tools import notebooks, page_checks
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SCHEMES = {"light": "clair", "dark": "sombre"}
-WIDTHS = (1280, 380)
-SETTLING_TIME = 500  # ms, le temps que la barre latérale se replie avant la capture
+WIDTHS = (1280, 360)
+# Sinon la barre latérale, qui glisse quand l'écran rétrécit, serait mesurée à mi-chemin.
+NO_MOTION = "*, ::before, ::after { transition: none !important; animation: none !important; }"
 
 # Attend que MathJax ait composé les formules, s'il y en a.
 WAIT_FOR_MATH = "() => window.MathJax ? MathJax.startup.promise.then(() => true) : true"
@@ -52,8 +53,6 @@ INSPECT = r"""() => {
     openDetails: all("article details[open]").length,
   };
 }"""
-
-OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 class _SilentHandler(SimpleHTTPRequestHandler):
@@ -131,19 +130,22 @@ class Visit:
         if response.status >= 400:
             self.problems.append(f"réponse {response.status} pour {response.url}")
 
-    def run(self, name: str, screenshots: Path | None, scheme: str) -> None:
-        """Ouvre la page `name`, l'inspecte et mesure ses débordements."""
+    def run(self, name: str, screenshots: Path | None, scheme: str, axe: str) -> None:
+        """Ouvre la page `name` et la contrôle, à chaque largeur."""
         self.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         self.page.goto(f"{self.base}/{name}", wait_until="load")
         self.page.evaluate(WAIT_FOR_MATH)
+        self.page.add_style_tag(content=NO_MOTION)
+        self.page.evaluate(page_checks.LOAD_IMAGES)
         self.facts = self.page.evaluate(INSPECT)
         self.problems += describe(self.facts)
+        self.problems += page_checks.predictions(self.page)
+        self.problems += page_checks.accessibility(self.page, axe)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
-            if (overflow := self.page.evaluate(OVERFLOW)) > 0:
-                self.problems.append(f"débordement de {overflow} px à {width} px de large")
+            found = page_checks.overflow(self.page, width) + page_checks.menus(self.page)
+            self.problems += [f"{text} (à {width} px)" for text in found]
             if screenshots:
-                self.page.wait_for_timeout(SETTLING_TIME)
                 file = f"{name.replace('/', '_').removesuffix('.html')}-{scheme}-{width}.png"
                 self.page.screenshot(path=screenshots / file, full_page=True)
         self.page.close()
@@ -188,19 +190,23 @@ def page_names(site: Path) -> list[str]:
     )
 
 
-def check(site: Path, screenshots: Path | None = None) -> dict[str, list[str]]:
+def check(
+    site: Path, screenshots: Path | None = None, only: list[str] | None = None
+) -> dict[str, list[str]]:
     """Contrôle toutes les pages d'un site et affiche une ligne pour chacune.
 
     Args:
         site: dossier qui contient `index.html`.
         screenshots: dossier où enregistrer des captures, ou None.
+        only: chemins des seules pages à contrôler ; toutes par défaut.
 
     Returns:
         Les anomalies de chaque page, par nom de page.
     """
     from playwright.sync_api import sync_playwright
 
-    names = page_names(site)
+    axe = page_checks.axe_script()
+    names = only or page_names(site)
     problems = {name: [] for name in names}
     if screenshots:
         screenshots.mkdir(parents=True, exist_ok=True)
@@ -210,7 +216,7 @@ def check(site: Path, screenshots: Path | None = None) -> dict[str, list[str]]:
         for name in names:
             for scheme, context in contexts.items():
                 visit = Visit(context, base)
-                visit.run(name, screenshots, scheme)
+                visit.run(name, screenshots, scheme, axe)
                 problems[name] += [f"[{SCHEMES[scheme]}] {text}" for text in visit.problems]
             _announce(name, visit.facts, problems[name])
         browser.close()
@@ -228,15 +234,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Contrôle `_build/html` ; statut 1 s'il y a une anomalie ou pas de navigateur."""
     parser = argparse.ArgumentParser(description="Contrôle le site dans Chromium, sans réseau.")
     parser.add_argument("--site", type=Path, default=notebooks.ROOT / "_build" / "html")
+    parser.add_argument("--pages", nargs="*", default=[], help="les seules pages à contrôler")
     parser.add_argument("--screenshots", type=Path, help="dossier où enregistrer des captures")
     options = parser.parse_args(arguments)
     if not (options.site / "index.html").exists():
         print(f"Pas de site dans {options.site} : lancez make site.", file=sys.stderr)
         return 1
     try:
-        problems = check(options.site, options.screenshots)
+        problems = check(options.site, options.screenshots, options.pages)
     except ModuleNotFoundError:
-        print('Playwright manque : pip install -e ".[navigateur]"', file=sys.stderr)
+        print('Playwright ou axe manque : pip install -e ".[navigateur]"', file=sys.stderr)
         return 1
     except FileNotFoundError as error:
         print(error, file=sys.stderr)

@@ -1,6 +1,7 @@
-"""Vérifie que chaque notebook respecte le contrat d'un lab.
+"""Vérifie que chaque notebook respecte le contrat d'un lab, et le vocabulaire du cours partout.
 
-Usage : `python -m tools.contract [notebook …]`
+Usage : `python -m tools.contract [notebook …]` ; sans argument, tous les labs, puis les pages et
+les sources de labkit pour le vocabulaire.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from tools import notebooks
+from tools import notebooks, words
 from tools.normalize import IGNORED
 from tools.notebooks import code_cells, tags
 from tools.repository import current_address
@@ -103,6 +104,7 @@ def _cells(notebook: NotebookNode) -> Iterator[str]:
 
 
 def _cell(cell: NotebookNode) -> Iterator[str]:
+    yield from words.given_up(cell.source)
     if unknown := tags(cell) - KNOWN_TAGS:
         yield f"étiquette inconnue {', '.join(sorted(unknown))}"
     if cell.cell_type == "markdown" and STRAIGHT_APOSTROPHE.search(cell.source):
@@ -199,7 +201,7 @@ CHECKS = (_identifiers, _counts, _cells, _strict_cells, _questions, _exercises, 
 
 @notebooks.reports_file_errors
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
-    """Affiche les infractions de chaque notebook ; statut 1 s'il y en a."""
+    """Affiche les infractions de chaque notebook et de chaque page ; statut 1 s'il y en a."""
     arguments = sys.argv[1:] if arguments is None else arguments
     paths = [Path(a) for a in arguments] or notebooks.lab_paths(root / "labs")
     address = current_address(root)
@@ -208,6 +210,9 @@ def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int
         for path in paths
         for sentence in violations(notebooks.read(path), address)
     ]
+    for path in [] if arguments else words.files(root):
+        name, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+        found += [f"{name} : {sentence}" for sentence in words.given_up(text)]
     print("\n".join(found) or f"{len(paths)} notebook(s) conformes au contrat.")
     return 1 if found else 0
 

@@ -28,6 +28,7 @@ import psutil
 from papermill.exceptions import PapermillExecutionError, strip_color
 
 from labkit.files import write_atomically
+from labkit.tables import number
 from tools import notebooks
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "accelerate", "labkit")
@@ -247,7 +248,7 @@ def _is_fresh(record: dict | None, expected: str, output_dir: Path) -> bool:
 
 def _announce(record: dict) -> None:
     print(
-        f"{record['name']} : {record['status']} en {record['seconds']:.1f} s, "
+        f"{record['name']} : {record['status']} en {number(record['seconds'], 1)} s, "
         f"{record['peak_mib']} Mio au plus",
         flush=True,
     )

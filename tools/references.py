@@ -1,4 +1,4 @@
-"""Refait les références : exécute en complet les labs qui en enregistrent, puis les installe.
+"""Refait les références : exécute en profil `complet` les labs qui en enregistrent, et installe.
 
     python -m tools.references [lab …]
     python -m tools.references --check
@@ -188,7 +188,7 @@ def describe(package: Path, sums: Sums) -> list[str]:
 
 
 def remake(names: list[str], root: Path) -> int:
-    """Exécute ces labs en complet et installe ce qu'ils enregistrent ; statut 1 en cas d'échec."""
+    """Exécute ces labs en profil `complet`, installe le résultat ; statut 1 en cas d'échec."""
     labs, output, package = root / "labs", root / "_build" / "complet", root / "labkit"
     paths = [execute.find_lab(name, labs) for name in names] or labs_with_references(labs)
     runs = {path.stem: execute.fingerprint(path, PROFILE, package) for path in paths}

@@ -14,15 +14,19 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
-from tools import execute, notebooks
+from tools import archives, execute, notebooks, pages, repository, search_index
 from tools.questions import questions_page
 from tools.status import status_page
 
 NO_BREAK_SPACE = "\u00a0"
+
+NO_DEPOT = 'depot: ""'  # ce que _config.yml en dit, que `assemble` complète
+EXAMPLE = "depot.example"  # l'adresse tant que `make depot` n'a pas été lancé
 
 # Ce qui n'est pas de la prose, et que la typographie doit laisser tel quel.
 VERBATIM = r"""
@@ -81,7 +85,8 @@ class ImageAltText(Preprocessor):
     """Porte le texte de remplacement des figures là où MyST-NB le lit.
 
     `labkit.plots` l'écrit dans les métadonnées de la sortie, dont MyST-NB ne lit que la taille ;
-    le texte de remplacement, il le lit dans celles de la cellule (clé `mystnb.image.alt`).
+    le texte de remplacement, il le lit dans celles de la cellule (clé `mystnb.image.alt`), le même
+    pour toutes ses figures. `pages.name_figures` rend ensuite à chacune le sien.
     """
 
     def preprocess_cell(self, cell, resources, index):
@@ -92,7 +97,7 @@ class ImageAltText(Preprocessor):
             if "image/png" in output.get("data", {})
         ]
         if any(texts):
-            cell.metadata["mystnb"] = {"image": {"alt": " ".join(filter(None, texts))}}
+            cell.metadata["mystnb"] = {"image": {"alt": pages.ALT_SEPARATOR.join(texts)}}
         return cell, resources
 
 
@@ -163,8 +168,9 @@ def assemble(root: Path, build: Path) -> Path:
     shutil.copytree(root / "book", source / "book")
     if (root / "demos").is_dir():
         shutil.copytree(root / "demos", source / "book" / STATIC_DEMOS)
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(root / name, source / name)
+    shutil.copy(root / "_toc.yml", source / "_toc.yml")
+    config = (root / "_config.yml").read_text(encoding="utf-8")
+    _write(source / "_config.yml", config.replace(NO_DEPOT, f'depot: "{depot(root)}"'))
     labs = notebooks.lab_paths(root / "labs")
     known = execute.read_status(executed)
     for path in labs:
@@ -180,6 +186,12 @@ def assemble(root: Path, build: Path) -> Path:
     records = [known[path.stem] for path in labs]
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
     return source
+
+
+def depot(root: Path) -> str:
+    """L'adresse du dépôt, vide tant que `make depot` ne l'a pas donnée."""
+    address = repository.current_address(root)
+    return "" if urlsplit(address).hostname == EXAMPLE else address
 
 
 def _write(path: Path, text: str) -> None:
@@ -213,6 +225,11 @@ def main(root: Path = notebooks.ROOT) -> int:
     source = assemble(root, build)
     status = build_site(source, build)
     if status == 0:
+        pages.finish(build / "html")
+        pages.prune(build / "html" / "_static")
+        shutil.copy(source / "book" / "_static" / "404.html", build / "html" / "404.html")
+        search_index.write_index(build / "html")
+        archives.write_downloads(root, build / "html")
         print(f"Site construit : {build / 'html' / 'index.html'}")
     return status
 

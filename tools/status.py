@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from labkit.tables import number
+
 INTRODUCTION = """# État des labs
 
 Chaque lab de ce site a été exécuté en entier avant la publication : les figures et les nombres que
@@ -38,7 +40,7 @@ def _row(lab: dict) -> tuple[str, ...]:
         f"[{lab['title']}](../labs/{lab['name']}.ipynb)",
         lab["status"],
         lab["profil"],
-        f"{lab['seconds']:.1f} s".replace(".", ","),
+        f"{number(lab['seconds'], 1)} s",
         f"{lab['peak_mib']} Mio",
         versions["python"],
         versions.get("torch", "—"),

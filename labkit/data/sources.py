@@ -25,6 +25,7 @@ from labkit.data.files import (
     read_files,
 )
 from labkit.data.sets import ImageSet, ImageSplits
+from labkit.tables import number
 
 _SIDE = 28
 _DIGITS = tuple(str(digit) for digit in range(10))
@@ -102,8 +103,8 @@ def _idx_files(name: str, root, download: bool) -> tuple[ImageSet, ImageSet, Ima
 def _warn_if_unusual(name: str, files: VerifiedFiles, train: ImageSet, test: ImageSet) -> None:
     if len(train) < _FULL_TRAIN_SIZE:
         warnings.warn(
-            f"{files.folder} ne contient qu'un extrait de {name} : {len(train)} images "
-            f"d'entraînement et {len(test)} de test.",
+            f"{files.folder} ne contient qu'un extrait de {name} : {number(len(train))} images "
+            f"d'entraînement et {number(len(test))} de test.",
             stacklevel=4,
         )
     if not files.are_known:

@@ -21,7 +21,7 @@ def changes(before: Mapping | None, after: Mapping) -> list[str]:
         after: empreinte d'aujourd'hui.
 
     Returns:
-        Une liste vide si elles s'accordent ; sinon « lr : 0,001 → 0,004 », « le code de
+        Une liste vide si elles s'accordent ; sinon « lr : 0,001 → 0,004 », « le programme de
         `make_step` a changé »…
     """
     if not before:
@@ -55,7 +55,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def _phrase(path: tuple[str, ...], old: Any, new: Any) -> str:
-    """« lr : 0,001 → 0,004 », « le code de `make_step` a changé »."""
+    """« lr : 0,001 → 0,004 », « le programme de `make_step` a changé »."""
     kinds = {_kind(leaf) for leaf in (old, new) if leaf is not _ABSENT}
     name, code_name = (text.replace(".<locals>", "") for text in (".".join(path), path[-1]))
     if len(kinds) > 1 or kinds == {""}:
@@ -65,7 +65,7 @@ def _phrase(path: tuple[str, ...], old: Any, new: Any) -> str:
     if new is _ABSENT:
         return f"`{code_name}` n'intervient plus"
     return {
-        CODE: f"le code de `{code_name}` a changé",
+        CODE: f"le programme de `{code_name}` a changé",
         LAYERS: f"les couches de `{code_name}` ont changé",
         WEIGHTS: f"les poids de `{code_name}` ont changé",
         CONTENT: f"le contenu de {name} a changé",
@@ -82,7 +82,7 @@ def _in_french(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {True: "vrai", False: "faux", None: "aucun"}[value]
     if isinstance(value, float):
-        return repr(value).replace(".", ",")
+        return repr(value).replace(".", ",")  # tous ses chiffres : `number` en confondrait deux
     if isinstance(value, list):
         return f"[{' ; '.join(map(_in_french, value))}]"
     text = str(value)

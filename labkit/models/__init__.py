@@ -1,5 +1,6 @@
 """Les modèles du cours : un fichier par famille, à lire à côté de son lab."""
 
+from labkit.models import stylegan3
 from labkit.models.autoencoder import AutoEncoder, autoencoder_loss
 from labkit.models.bounds import active_units, evaluate, importance_weighted_bound
 from labkit.models.classifier import Classifier, classifier_step
@@ -85,6 +86,7 @@ __all__ = [
     "r1_penalty",
     "r1_r2_penalty",
     "reparameterize",
+    "stylegan3",
     "time_embedding",
     "token_loss",
     "token_probabilities",

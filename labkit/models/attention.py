@@ -39,8 +39,8 @@ class Past:
 class Rotary(nn.Module):
     """Positions par rotation : la paire i d'un vecteur tourne de t · 10000^(-2i/D) à la position t.
 
-    Le produit d'une question et d'une clé ne dépend plus alors que de leur distance (Su et coll.,
-    2021, § 3.2.2). La paire i est faite des composantes i et i + D/2.
+    Le produit d'une question et d'une clé dépend alors de leur seule distance (Su et coll., 2021,
+    § 3.2.2). La paire i est faite des composantes i et i + D/2.
 
     Args:
         dim: D, taille des vecteurs d'une tête, paire.
@@ -68,7 +68,7 @@ class Attention(nn.Module):
     Args:
         n_embd: C, taille du vecteur d'une position.
         n_head: H ; chaque tête lit D = C / H composantes.
-        causal: une position ne lit qu'elle-même et celles d'avant.
+        causal: une position se lit elle-même, et celles d'avant.
         rotary: positions par rotation, ou None.
     """
 
@@ -81,9 +81,14 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         """Ce que chaque position [B, T, C] retient de celles qu'elle lit."""
         q, k, v = self.heads(x, past)
-        # Une position seule, après un passé gardé, le lit tout entier : il n'y a rien à masquer.
-        masked = self.causal and q.shape[2] == k.shape[2]
-        h = F.scaled_dot_product_attention(q, k, v, is_causal=masked)  # [B, H, T, D]
+        new, known = q.shape[2], k.shape[2]
+        readable = None
+        if self.causal and 1 < new < known:  # plusieurs positions, après un passé gardé
+            readable = torch.ones(new, known, dtype=torch.bool, device=x.device).tril(known - new)
+        # Une position seule lit tout ce qui est connu : il n'y a rien à masquer.
+        h = F.scaled_dot_product_attention(
+            q, k, v, readable, is_causal=self.causal and new == known
+        )  # [B, H, T, D]
         return self.merge(h.transpose(1, 2).flatten(2))  # [B, T, C]
 
     def heads(self, x: Tensor, past: Past | None = None) -> tuple[Tensor, Tensor, Tensor]:

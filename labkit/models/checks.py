@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.edges import check_whole, received
+from labkit.tables import rounded
 
 TO_UNIT = "x / 255 les ramène à [0, 1]"  # ce qu'il faut faire d'octets
 
@@ -52,7 +53,7 @@ def check_unit_interval(x: Tensor, reason: str = _AS_BATCHES) -> Tensor:
     check_real_images(x, TO_UNIT)
     low, high = x.aminmax()
     if not (low >= 0 and high <= 1):  # vrai aussi pour NaN
-        raise ValueError(f"images hors de [0, 1] (de {low:.3g} à {high:.3g}), {reason}")
+        raise ValueError(f"images hors de [0, 1] (de {rounded(low)} à {rounded(high)}), {reason}")
     return x
 
 

@@ -33,6 +33,7 @@ from labkit.models.samplers import (
     prediction,
     run_network,
 )
+from labkit.tables import rounded
 
 
 def linear_betas(timesteps: int, beta_start: float, beta_end: float) -> Tensor:
@@ -104,7 +105,7 @@ class DDPM(nn.Module):
     ):
         super().__init__()
         if schedule not in ("linear", "cosine"):
-            raise ValueError(f"programme {schedule!r} inconnu : choisir 'linear' ou 'cosine'.")
+            raise ValueError(f"programme {schedule!r} inconnu : choisissez 'linear' ou 'cosine'.")
         if schedule == "linear":
             betas = linear_betas(timesteps, beta_start, beta_end)
         else:
@@ -361,7 +362,8 @@ class DDPM(nn.Module):
         self._check_shape(x0)
         low, high = x0.aminmax()
         if not (low >= -1 and high <= 1):  # vrai aussi pour NaN
-            raise ValueError(f"images hors de [-1, 1] (de {low:.3g} à {high:.3g}) : {_TO_CENTRED}.")
+            found = f"de {rounded(low)} à {rounded(high)}"
+            raise ValueError(f"images hors de [-1, 1] ({found}) : {_TO_CENTRED}.")
         return low
 
     def _check_shape(self, x: Tensor) -> None:

@@ -15,6 +15,7 @@ from labkit.edges import check_real, check_whole
 from labkit.models.checks import check_ids
 
 ORDERS = ("confident", "random")
+_COLDEST, _HOTTEST = 1e-30, 1e30  # au-delà, la loi ne change plus et float32 déborde
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,10 @@ class Choice:
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Les lois [N, V] d'où se tirent les jetons de logits [N, V]."""
-        logits = logits.float() / self.temperature
+        logits = logits.float()
+        # Le plus grand logit à 0 : une température minuscule envoie les autres à -inf, et lui non.
+        logits = logits - logits.amax(dim=1, keepdim=True)
+        logits = logits / min(max(self.temperature, _COLDEST), _HOTTEST)
         if self.top_k is not None:
             kept = logits.topk(min(self.top_k, logits.shape[1])).indices
             logits = torch.full_like(logits, -torch.inf).scatter(1, kept, logits.gather(1, kept))
@@ -76,11 +80,13 @@ def token_probabilities(
 
 def _nucleus(probabilities: Tensor, top_p: float | None) -> Tensor:
     """Annule ce qui vient après les jetons dont la somme atteint top_p, et remet la somme à 1."""
-    if top_p is None:
+    if top_p is None or top_p == 1:
         return probabilities
     sorted_, order = probabilities.sort(dim=1, descending=True, stable=True)
     before = sorted_.cumsum(dim=1) - sorted_  # ce que pèsent les jetons plus probables
-    kept = sorted_.where(before < top_p, 0.0)
+    reached = before >= top_p
+    reached[:, 0] = False  # le plus probable reste, si petit que soit top_p
+    kept = sorted_.masked_fill(reached, 0.0)
     kept = torch.zeros_like(probabilities).scatter(1, order, kept)
     return kept / kept.sum(dim=1, keepdim=True)
 

@@ -1,8 +1,8 @@
 """Le Transformer du lab 09 : prédire le jeton suivant, ou des jetons masqués, d'un texte.
 
 La forme est celle de GPT-2 (A. Radford et coll., « Language models are unsupervised multitask
-learners », 2019). `CausalLM` et `MaskedLM` ne diffèrent que par ce que chaque position a le droit
-de lire ; leurs étages sont dans `attention`, leurs pertes dans `language`, leurs tirages dans
+learners », 2019). Une seule chose distingue `CausalLM` et `MaskedLM` : ce que chaque position a le
+droit de lire ; leurs étages sont dans `attention`, leurs pertes dans `language`, leurs tirages dans
 `generation`.
 """
 
@@ -133,7 +133,7 @@ class Transformer(nn.Module):
 
 
 class CausalLM(Transformer):
-    """Modèle causal : p(x) = ∏ p(x_t | x_<t), chaque position ne lit que ce qui la précède.
+    """Modèle causal : p(x) = ∏ p(x_t | x_<t) ; rien de ce qui suit une position n'y est lu.
 
     Arguments de `Transformer` ; les logits de la position t prédisent le jeton t + 1.
     """

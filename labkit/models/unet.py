@@ -22,15 +22,15 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
     """Écrit des instants t [B] en float32 [B, dim] : dim/2 sinus, puis dim/2 cosinus.
 
     Leurs fréquences vont de 1 à 1/10 000 (Vaswani et coll., 2017, § 3.5) : les hautes distinguent
-    deux instants voisins, les basses situent dans la durée.
+    deux instants voisins, les basses situent l'instant parmi tous les autres.
 
     Raises:
         ValueError: dim impair ou inférieur à 4.
     """
     if dim % 2 or dim < 4:
         raise ValueError(
-            f"la taille du plongement du temps doit être paire et valoir au moins 4, reçu {dim} : "
-            "une moitié porte les sinus, l'autre les cosinus."
+            "la taille du plongement de l'instant doit être paire et valoir au moins 4, reçu "
+            f"{dim} : une moitié porte les sinus, l'autre les cosinus."
         )
     exponents = torch.linspace(0, 1, dim // 2, device=t.device, dtype=torch.float32)
     angles = t[:, None] * torch.exp(-math.log(10_000) * exponents)  # [B, dim/2]

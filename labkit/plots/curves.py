@@ -18,7 +18,7 @@ from labkit.plots.style import (
     legend_below,
     use_decimal_comma,
 )
-from labkit.tables import number
+from labkit.tables import rounded
 
 _LINE_STYLES = ["-", "--", "-.", ":"]
 _TWO_SCALES_RATIO = 10
@@ -38,9 +38,6 @@ def _split_scales(curves: Mapping[str, np.ndarray]) -> tuple[list[str], list[str
 
 
 def _describe_curves(curves: Mapping[str, np.ndarray], xlabel: str) -> str:
-    def rounded(value: float) -> str:
-        return number(float(f"{value:.3g}"))
-
     parts = [f"{name} de {rounded(v[0])} à {rounded(v[-1])}" for name, v in curves.items()]
     return f"Courbes selon {xlabel} : {' ; '.join(parts)}."
 
@@ -60,6 +57,7 @@ def loss_curves(
     ylabel: str = "perte",
     title: str | None = None,
     log: bool = False,
+    first: int = 1,
     ax: Axes | None = None,
 ) -> LabFigure:
     """Trace des courbes d'apprentissage, sur deux échelles si leurs grandeurs diffèrent beaucoup.
@@ -68,10 +66,11 @@ def loss_curves(
     graduée à droite.
 
     Args:
-        curves: légende -> valeurs [n], numérotées à partir de 1. Un `History` convient.
+        curves: légende -> valeurs [n]. Un `History` convient.
         xlabel: nom de l'abscisse.
         ylabel: nom de l'ordonnée.
         log: ordonnée logarithmique (alors sur une seule échelle).
+        first: abscisse de la première valeur : 1 pour des époques, 0 pour les instants de `labkit`.
 
     Raises:
         TypeError: autre chose qu'un dictionnaire de nombres.
@@ -95,7 +94,7 @@ def loss_curves(
             "linestyle": _LINE_STYLES[index % 4],
             "marker": "o" if len(curve) < 3 else None,
         }
-        steps = np.arange(1, len(curve) + 1)
+        steps = np.arange(first, first + len(curve))
         target = twin if name in right else ax
         lines += target.plot(steps, curve, linewidth=1.8, label=name, **look)
     ax.set_xlabel(xlabel)

@@ -20,7 +20,7 @@ from labkit.plots.style import (
     legend_below,
 )
 from labkit.points import signed_areas
-from labkit.tables import number, percent
+from labkit.tables import number, percent, rounded
 
 _REAL, _DRAWN = PALETTE[0], PALETTE[1]
 _OPINION = LinearSegmentedColormap.from_list("opinion", [_DRAWN, "white", _REAL])
@@ -224,7 +224,7 @@ def seed_curves(
         color, middle = PALETTE[rank % 10], np.median(values, axis=1)
         ax.fill_between(steps, values.min(1), values.max(1), color=color, alpha=0.2, linewidth=0)
         lines += ax.plot(steps, middle, color=color, linewidth=1.8, label=name)
-        first, last = (number(float(f"{value:.3g}")) for value in (middle[0], middle[-1]))
+        first, last = rounded(middle[0]), rounded(middle[-1])
         parts.append(f"{name} de {first} à {last}")
     if level is not None:
         name, value = level

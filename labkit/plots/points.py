@@ -23,6 +23,7 @@ from labkit.plots.style import (
     finish,
     legend_below,
 )
+from labkit.tables import rounded
 
 _TWO_CLASSES = LinearSegmentedColormap.from_list("deux_classes", [PALETTE[0], "white", PALETTE[1]])
 
@@ -62,7 +63,7 @@ def _check_projectable(z: np.ndarray) -> None:
     largest = np.abs(z).max()
     if largest > 1e15:  # les carrés des distances ne tiendraient pas en float32
         raise ValueError(
-            f"`z` : des codes atteignent {largest:.0e} : l'entraînement a-t-il divergé ?"
+            f"`z` : des codes atteignent {rounded(largest, 1)} : l'entraînement a-t-il divergé ?"
         )
     # Un écart de l'ordre des arrondis ne dessinerait que du bruit ; nul, il arrête le processus.
     if np.ptp(z, axis=0).max() <= max(1e-6 * largest, 1e-12):

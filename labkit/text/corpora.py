@@ -120,7 +120,13 @@ def missing_files(name: str, root: str | Path | None = None) -> list[str]:
     Args:
         name: "romans" ou "wikitext-2".
         root: comme pour `load_text`.
+
+    Raises:
+        ValueError: autre nom.
+        DataError: un droit de lecture manque sur le chemin.
     """
+    if name not in ("romans", "wikitext-2"):
+        raise ValueError(f"name={name!r} inconnu : choisissez 'romans' ou 'wikitext-2'.")
     files = romans_files(catalogue()) if name == "romans" else wikitext_files()
     return [file.name for file in files if find(name, file, root) is None]
 
@@ -136,7 +142,7 @@ def normalize(text: str) -> str:
     Returns:
         Des lignes non vides, chacune finie par un saut de ligne ; "" s'il n'y en a aucune.
     """
-    plain = unicodedata.normalize("NFC", text).translate(_SIGNS)
+    plain = unicodedata.normalize("NFC", text.translate(_SIGNS))
     lines = (line.strip() for line in plain.splitlines())
     return "".join(f"{line}\n" for line in lines if line)
 
@@ -200,8 +206,14 @@ def _decoded(path: Path) -> str:
         raise DataError(
             f"{path} n'est pas en UTF-8 (octet {content[error.start]:#04x} à la position "
             f"{error.start}). Enregistrez-le en UTF-8 depuis votre éditeur, ou écrivez "
-            'path.write_text(path.read_text(encoding="latin-1"), encoding="utf-8").'
+            f'path.write_text(path.read_text(encoding="{_likely_encoding(content)}"), '
+            'encoding="utf-8").'
         ) from error
+
+
+def _likely_encoding(content: bytes) -> str:
+    """UTF-16, que sa marque annonce, ou le codage de Windows, qui a « œ » et « ’ »."""
+    return "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"
 
 
 def _cut(text: str, shares: Iterable[float]) -> list[str]:

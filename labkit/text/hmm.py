@@ -20,7 +20,7 @@ _DIGITS = 12  # deux croyances égales à ce nombre de décimales sont la même
 
 
 class HiddenMarkov:
-    """Un modèle de Markov caché sur des jetons.
+    """Un modèle de Markov caché sur des jetons, dont les phrases ont une longueur bornée.
 
     Args:
         transitions: probabilités [S, S] de passer d'un état à un autre ; la ligne de l'état 0, qui
@@ -85,9 +85,18 @@ class HiddenMarkov:
             return np.log(np.concatenate(found))
 
     def masked_log_probs(
-        self, ids: np.ndarray, shown: np.ndarray, noise: float = 0.0, from_start: bool = True
+        self,
+        ids: np.ndarray,
+        shown: np.ndarray,
+        noise: float = 0.0,
+        from_start: bool = True,
+        target_noise: float | None = None,
     ) -> np.ndarray:
         """log p(w_t | tout ce qui est montré), en nats, par l'algorithme avant-arrière : [B, T].
+
+        La perte d'un modèle masqué se mesure aux seules places à deviner. Qu'une place en soit une
+        est déjà une information : le jeton qu'on y montre y est bien plus souvent faux qu'ailleurs,
+        et la borne de cette perte est à `target_noise`.
 
         Args:
             ids: vrais jetons, entiers [B, T].
@@ -96,16 +105,22 @@ class HiddenMarkov:
                 tiré uniformément. Pour 15 % de jetons choisis, dont 80 % masqués, 10 % remplacés
                 et 10 % laissés : 0,015 / 0,88.
             from_start: comme pour `causal_log_probs`.
+            target_noise: la même probabilité à la place t, sachant qu'elle est à deviner, 1/2 dans
+                cet exemple ; celle des autres par défaut.
+
+        Returns:
+            Des log-probabilités ; NaN là où la grammaire ne peut pas produire ce qui est montré.
         """
         ids, shown, channel = self._checked(ids), self._checked(shown), self._channel(noise)
+        here = channel if target_noise is None else self._channel(target_noise)
         found = []
         for rows, around in self._around(shown, channel, from_start):
             truth, seen = ids[rows], shown[rows]
             # Σ_s p(s | avant) p(w | s) p(après | s), pour le vrai mot w : [B, T].
             joint = np.einsum("btS,btS->bt", around, self.emissions.T[truth])
-            total = np.einsum("btS,btS->bt", around, (channel @ self.emissions.T)[seen])
-            with np.errstate(divide="ignore"):
-                found.append(np.log(joint * channel[seen, truth] / total))
+            total = np.einsum("btS,btS->bt", around, (here @ self.emissions.T)[seen])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found.append(np.log(joint * here[seen, truth] / total))
         return np.concatenate(found)
 
     def posteriors(
@@ -117,12 +132,16 @@ class HiddenMarkov:
             shown: ce que voit le modèle, entiers [B, T].
             noise: comme pour `masked_log_probs`.
             from_start: comme pour `causal_log_probs`.
+
+        Returns:
+            Des probabilités ; NaN là où la grammaire ne peut pas produire ce qui est montré.
         """
         shown, channel = self._checked(shown), self._channel(noise)
         found = []
         for rows, around in self._around(shown, channel, from_start):
             joint = (around @ self.emissions) * channel[shown[rows]]
-            found.append(joint / joint.sum(2, keepdims=True))
+            with np.errstate(invalid="ignore"):
+                found.append(joint / joint.sum(2, keepdims=True))
         return np.concatenate(found)
 
     def _checked(self, ids: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ class NGramModel:
     def __init__(self, ids: Tensor | np.ndarray, vocab_size: int, order: int = 3):
         self.vocab_size = check_whole("vocab_size", vocab_size)
         self.order = check_whole("order", order)
-        if vocab_size**order >= 2**63:
+        if self.vocab_size**self.order >= 2**63:
             raise ValueError(
                 f"order={order} : les n-grammes de {vocab_size} jetons sont trop nombreux pour "
                 "être numérotés sur 64 bits. Écrivez order=3."

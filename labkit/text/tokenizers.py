@@ -1,7 +1,8 @@
 """Du texte aux jetons et retour : mots entiers pour `phrases`, BPE sur les octets pour le reste.
 
 Les deux découpages ont la même interface. Le saut de ligne, qui finit un paragraphe ou une phrase,
-y est le jeton `<fin>` ; `<masque>` ne sert qu'au modèle masqué et n'apparaît dans aucun texte.
+y est le jeton `<fin>` ; `<masque>` sert au modèle masqué. Un texte où ces noms sont écrits garde
+pour le BPE ses caractères, et un découpage en mots y lit les deux jetons.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from labkit.edges import check_whole
-from labkit.files import write_atomically
+from labkit.files import full_path, write_atomically
 
 END, MASK = "<fin>", "<masque>"
 _SPECIAL = (END, MASK)
@@ -177,6 +178,9 @@ class BPETokenizer(_Tokenizer):
     Args:
         merges: paires fusionnées, dans l'ordre, dans l'alphabet de `tokenizers` où chaque octet
             est un caractère imprimable.
+
+    Raises:
+        ValueError: une fusion dont un morceau n'est ni un octet ni une fusion d'avant.
     """
 
     kind = "bpe"
@@ -184,6 +188,7 @@ class BPETokenizer(_Tokenizer):
     def __init__(self, merges: Iterable[Sequence[str]]):
         self.merges = tuple((left, right) for left, right in merges)
         alphabet = sorted(_BYTE_OF)
+        _check_merges(self.merges, alphabet)
         super().__init__((*_SPECIAL, *alphabet, *(left + right for left, right in self.merges)))
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._engine = _engine(self.tokens, self.merges)
@@ -262,7 +267,7 @@ def load_tokenizer(path: str | Path) -> WordTokenizer | BPETokenizer:
         TokenizerError: fichier absent, ou qui n'est pas un découpage.
     """
     try:
-        return tokenizer_from_json(Path(path).read_text(encoding="utf-8"))
+        return tokenizer_from_json(full_path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TokenizerError(
             f"le découpage {path} est absent ou illisible ({error}). Enregistrez-le à nouveau par "
@@ -279,7 +284,9 @@ def tokenizer_from_json(text: str) -> WordTokenizer | BPETokenizer:
     state = json.loads(text)
     if state["kind"] == WordTokenizer.kind:
         return WordTokenizer(state["words"])
-    return BPETokenizer(pair.split(" ") for pair in state["merges"])
+    if state["kind"] == BPETokenizer.kind:
+        return BPETokenizer(pair.split(" ") for pair in state["merges"])
+    raise ValueError(f"kind={state['kind']!r} inconnu")
 
 
 def _pre_tokenizer():
@@ -301,6 +308,14 @@ def _engine(tokens: Sequence[str], merges: Sequence[tuple[str, str]]):
     engine.pre_tokenizer = _pre_tokenizer()
     engine.decoder = decoders.ByteLevel()
     return engine
+
+
+def _check_merges(merges: Iterable[tuple[str, str]], alphabet: Iterable[str]) -> None:
+    known = set(alphabet)
+    for pair in merges:
+        if not known.issuperset(pair):
+            raise ValueError(f"merges : la fusion {pair} part d'un morceau inconnu.")
+        known.add("".join(pair))
 
 
 def _merged(word: list[str], merge: tuple[str, str]) -> list[str]:

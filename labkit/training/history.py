@@ -91,10 +91,10 @@ def divergence(
     """L'erreur qui explique une divergence au lot `step_number` de l'époque qui suit `history`."""
     epoch = len(history.seconds)
     origin = f"de la fin de l'époque {epoch}" if epoch else "du départ"
-    found = ", ".join(dict.fromkeys(f"{rate:g}" for rate in rates))
+    found = ", ".join(dict.fromkeys(map(number, rates)))
     return DivergenceError(
         f"{symptom} à l'époque {epoch + 1}, lot {step_number}. Causes probables : taux "
-        f"d'apprentissage trop grand (ici {found} ; souvent entre 1e-4 et 1e-2), données non "
+        f"d'apprentissage trop grand (ici {found} ; souvent entre 10⁻⁴ et 10⁻²), données non "
         "normalisées ou déjà NaN, logarithme de zéro ou division par zéro dans la perte. Le modèle "
         f"a retrouvé ses poids {origin}.",
         history,

@@ -148,7 +148,7 @@ class _Loop(TrainingState):
             check_result(result)
             check_gradient(result["loss"])
         loss = result["loss"] if player.accumulate == 1 else result["loss"] / player.accumulate
-        # Les gradients de ces seuls poids, jamais ceux d'un adversaire que la perte traverse.
+        # Les gradients de ces seuls poids, jamais ceux d'un autre joueur que la perte traverse.
         loss.backward(inputs=network.parameters)
         if first:
             check_reached(network.parameters)

@@ -28,7 +28,6 @@ def muon(model: nn.Module, weight_decay: float = 0.0) -> Callable[..., torch.opt
     Args:
         model: modèle à entraîner ; `torch.nn.Embedding` y désigne les plongements.
         weight_decay: à chaque pas, les poids perdent la part weight_decay · taux.
-
     """
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     matrices = [p.dim() == 2 and id(p) not in embeddings for p in trainable(model)]

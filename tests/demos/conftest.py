@@ -4,23 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import check_site
-
 DEMOS = Path(__file__).parents[2] / "demos"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Fermé avec son module : Playwright en refuse un second dans le même processus."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    try:
-        path = check_site.find_browser()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

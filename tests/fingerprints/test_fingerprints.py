@@ -96,9 +96,12 @@ def test_what_does_not_matter_changes_nothing(pair):
 @pytest.mark.parametrize(
     ("pair", "phrase"),
     [
-        (("return self.factor * x", "return self.factor + x"), "le code de `Scale.apply` a changé"),
-        (("return x / 2", "return x / 3"), "le code de `halve` a changé"),
-        (('"loss": weight', '"loss": 2 * weight'), "le code de `make_step.step` a changé"),
+        (
+            ("return self.factor * x", "return self.factor + x"),
+            "le programme de `Scale.apply` a changé",
+        ),
+        (("return x / 2", "return x / 3"), "le programme de `halve` a changé"),
+        (('"loss": weight', '"loss": 2 * weight'), "le programme de `make_step.step` a changé"),
         (("make_step(model, 0.5)", "make_step(model, 0.25)"), "make_step.step.weight : 0,5 → 0,25"),
         (('"lr": 0.001', '"lr": 0.004'), "SETTINGS.lr : 0,001 → 0,004"),
         (("BETA = 1.0", "BETA = 2.0"), "make_step.step.beta : 1,0 → 2,0"),
@@ -134,7 +137,7 @@ def test_code_that_comes_and_goes_is_named():
     before = fingerprint(step=run_cell(CELL)["step"])
     after = fingerprint(step=run_cell(CELL.replace("helper(batch)", "halve(batch)"))["step"])
     assert changes(before, after) == [
-        "le code de `make_step.step` a changé",
+        "le programme de `make_step.step` a changé",
         "`helper` n'intervient plus",
     ]
 
@@ -233,7 +236,7 @@ def test_functions_without_source_are_told_by_their_instructions():
 
     assert fingerprint(f=lambdas(2)) == fingerprint(f=lambdas(2))
     assert changes(fingerprint(f=lambdas(2)), fingerprint(f=lambdas(3))) == [
-        "le code de `<lambda>` a changé"
+        "le programme de `<lambda>` a changé"
     ]
     pair = run_cell("f, g = lambda x: x, lambda x: 2 * x\n\n\ndef both(x):\n    return f(g(x))\n")
     assert {"both", "<lambda>", "<lambda> (2)"} <= set(fingerprint(f=pair["both"])["f"])
@@ -276,7 +279,7 @@ def test_a_step_defined_in_a_notebook_is_seen():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     NotebookClient(notebook, kernel_name="python3").execute()
     before, after = (json.loads(notebook.cells[i].outputs[0].text) for i in (2, 4))
-    assert changes(before, after) == ["le code de `halve` a changé"]
+    assert changes(before, after) == ["le programme de `halve` a changé"]
     assert before == fingerprint(step=run_cell(CELL)["step"])
 
 

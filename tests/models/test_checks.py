@@ -62,13 +62,16 @@ def test_autocast_does_not_reconcile_float64_nor_integers():
                 check_dtype(module, inputs)
 
 
-@pytest.mark.parametrize(("labels", "said"), [
-    ([0.0, 1.0], r"torch.float32 \[2\] ; labels.long\(\)"),
-    ([True, False], r"torch.bool \[2\]"),
-    (3, r"torch.int64 \[\]"),
-    ("12", "reçu '12'"),
-    ([0, 5], "reçu de 0 à 5"),
-])
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([0.0, 1.0], r"torch.float32 \[2\] ; labels.long\(\)"),
+        ([True, False], r"torch.bool \[2\]"),
+        (3, r"torch.int64 \[\]"),
+        ("12", "reçu '12'"),
+        ([0, 5], "reçu de 0 à 5"),
+    ],
+)
 def test_labels_are_whole_classes_the_model_knows(labels, said):
     with pytest.raises(ValueError, match=f"classes entières .B. entre 0 et 4 attendues.*{said}"):
         class_tensor(labels, 5, None)
@@ -80,11 +83,14 @@ def test_labels_come_back_as_long():
     assert class_tensor(torch.zeros(0, dtype=torch.int64), 5, None).shape == (0,)
 
 
-@pytest.mark.parametrize(("x", "received"), [
-    (torch.rand(2, 784).numpy(), "ndarray ; écrivez torch.as_tensor"),
-    ([[0.5] * 784], "list ; écrivez torch.as_tensor"),
-    (0.5, r"float\."),
-])
+@pytest.mark.parametrize(
+    ("x", "received"),
+    [
+        (torch.rand(2, 784).numpy(), "ndarray ; écrivez torch.as_tensor"),
+        ([[0.5] * 784], "list ; écrivez torch.as_tensor"),
+        (0.5, r"float\."),
+    ],
+)
 def test_what_is_not_a_tensor_is_refused_by_every_model(x, received):
     c = torch.eye(10)[:2]
     for encode in (

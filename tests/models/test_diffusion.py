@@ -95,7 +95,8 @@ def test_no_step_of_noise_is_refused(schedule, timesteps):
 
 
 def test_unknown_schedule_is_refused():
-    with pytest.raises(ValueError, match="programme 'sqrt' inconnu : choisir 'linear' ou 'cosine'"):
+    message = "programme 'sqrt' inconnu : choisissez 'linear' ou 'cosine'"
+    with pytest.raises(ValueError, match=message):
         DDPM(Zero(), schedule="sqrt")
 
 
@@ -346,10 +347,13 @@ def test_timesteps_of_numpy_make_the_same_schedule():
     assert torch.equal(ddpm.betas, DDPM(Zero(), 7).betas)
 
 
-@pytest.mark.parametrize(("x0", "message"), [
-    (torch.zeros(2, 3, 8, 8), r"images \[B, 1, H, W\] attendues, .* reçu \[2, 3, 8, 8\]"),
-    (torch.zeros(0, 1, 8, 8), r"au moins une image est attendue, reçu \[0, 1, 8, 8\]"),
-])
+@pytest.mark.parametrize(
+    ("x0", "message"),
+    [
+        (torch.zeros(2, 3, 8, 8), r"images \[B, 1, H, W\] attendues, .* reçu \[2, 3, 8, 8\]"),
+        (torch.zeros(0, 1, 8, 8), r"au moins une image est attendue, reçu \[0, 1, 8, 8\]"),
+    ],
+)
 def test_batches_the_network_cannot_read_are_refused(x0, message):
     ddpm = tiny(10)
     for call in (lambda: ddpm.loss(x0), lambda: ddpm.forward_process(x0, 3, x0)):

@@ -51,6 +51,27 @@ def test_top_p_keeps_the_fewest_tokens_that_reach_it():
     assert torch.equal(token_probabilities(logits, top_p=0.01), torch.tensor([[0, 1.0, 0, 0]]))
 
 
+@pytest.mark.parametrize("logits", [[2.0, 7.0, -torch.inf, 6.9], [-50.0, -51.0, -torch.inf, -80]])
+def test_extreme_settings_have_their_limit_law(logits):
+    """Froid : le plus probable ; chaud : uniforme sur le possible ; jamais de NaN."""
+    logits = torch.tensor([logits, logits])
+    likely = (logits == logits.amax(dim=1, keepdim=True)).float()
+    for options in ({"temperature": 1e-60}, {"temperature": 1e-7}, {"top_p": 1e-60}):
+        assert torch.equal(token_probabilities(logits, **options), likely)
+    for temperature in (1e60, float("inf")):
+        torch.testing.assert_close(
+            token_probabilities(logits, temperature), torch.tensor([[1 / 3, 1 / 3, 0, 1 / 3]] * 2)
+        )
+
+
+def test_equal_tokens_at_the_edge_of_top_p():
+    """Quatre quarts : deux atteignent 0,5 ; à 1, tous restent, la loi au bit près."""
+    equal = torch.zeros(3, 4)
+    assert ((token_probabilities(equal, top_p=0.5) == 0.5).sum(dim=1) == 2).all()
+    logits = draw_logits()
+    assert torch.equal(token_probabilities(logits, top_p=1.0), logits.softmax(dim=1))
+
+
 def test_top_k_keeps_k_tokens_even_when_equal():
     assert (token_probabilities(torch.zeros(1, 6), top_k=2) > 0).sum() == 2
 
@@ -66,6 +87,17 @@ def test_cached_logits_are_those_of_the_whole_text(options):
     found = [model.next_logits(ids[:, :4], pasts)]
     found += [model.next_logits(ids[:, t : t + 1], pasts) for t in range(4, 12)]
     torch.testing.assert_close(torch.stack(found, dim=1), model(ids)[:, 3:], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"positions": "rotary"}])
+@torch.no_grad()
+def test_several_tokens_after_a_past_do_not_read_their_future(options):
+    model, ids = causal(**options), draw_ids()
+    pasts = model.no_past()
+    model.next_logits(ids[:, :3], pasts)
+    model.next_logits(ids[:, 3:8], pasts)
+    found = model.next_logits(ids[:, 8:], pasts)
+    torch.testing.assert_close(found, model(ids)[:, -1], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"positions": "rotary"}])
@@ -163,6 +195,15 @@ def test_each_step_reveals_an_equal_share(order, monkeypatch):
     assert counts == [[1, 4, 12], [0, 3, 9], [0, 2, 6], [0, 1, 3]]
     assert torch.equal(text[ids != MASK], ids[ids != MASK])
     assert not (text == MASK).any()
+
+
+@pytest.mark.parametrize("order", generation.ORDERS)
+def test_filling_draws_from_its_generator(order):
+    model, ids = masked(), blanked()
+    first, again, other = (
+        model.unmask(ids, MASK, 4, order=order, generator=seeded(seed)) for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_one_step_more_than_masks_is_no_trouble():

@@ -499,13 +499,16 @@ def test_eta_and_scale_of_another_type_are_refused():
         class_guidance(ByClass(), [0], "3")
 
 
-@pytest.mark.parametrize(("labels", "said"), [
-    ([True, False], "reçu torch.bool"),
-    (["a", "b"], r"reçu \['a', 'b'\]"),
-    ([None, 1], r"reçu \[None, 1\]"),
-    ([10, 10], "reçu de 10 à 10"),
-    (np.array([-1, 0]), "reçu de -1 à 0"),
-])
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([True, False], "reçu torch.bool"),
+        (["a", "b"], r"reçu \['a', 'b'\]"),
+        ([None, 1], r"reçu \[None, 1\]"),
+        ([10, 10], "reçu de 10 à 10"),
+        (np.array([-1, 0]), "reçu de -1 à 0"),
+    ],
+)
 def test_labels_are_checked_at_the_edge_of_every_call(labels, said):
     ddpm = DDPM(UNet(width=2, time_emb_dim=8, num_classes=10).eval(), 4)
     x = images(2)

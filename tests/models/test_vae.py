@@ -154,7 +154,7 @@ def test_convolutions_layer_by_layer(channels):
     vae = conv_vae(3, channels).double()
     h = x = torch.rand(4, 1, 28, 28, dtype=torch.float64)
     *w, mu_weight, mu_bias, _, _ = vae.encoder.parameters()
-    strides = [(2, 1), (2, 1), (1, 0)][: len(channels)]  # (pas, marge) de chaque convolution
+    strides = [(2, 1), (2, 1), (1, 0)][: len(channels)]  # (pas, remplissage) de chaque convolution
     for layer, (stride, padding) in enumerate(strides):
         h = F.conv2d(h, w[2 * layer], w[2 * layer + 1], stride, padding).clamp(min=0)
     torch.testing.assert_close(vae.encode(x)[0], h.flatten(1) @ mu_weight.T + mu_bias)

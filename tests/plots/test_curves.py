@@ -25,6 +25,11 @@ def test_curves_are_the_values_from_one(cast):
     assert figure.alt == "T : courbes selon pas : a de 3 à 1,5."
 
 
+def test_curves_may_start_elsewhere_than_at_one():
+    figure = plots.loss_curves({"a": [3.0, 2.0, 1.5]}, first=0)
+    np.testing.assert_array_equal(figure.axes_grid[0, 0].lines[0].get_xdata(), [0, 1, 2])
+
+
 @pytest.mark.parametrize(("ratio", "scales"), [(9, 1), (11, 2), (1 / 9, 1), (1 / 11, 2)])
 def test_two_scales_beyond_a_ratio_of_ten(ratio, scales):
     figure = plots.loss_curves({"a": [1.0, 1.0], "b": [ratio, ratio]})
@@ -81,12 +86,15 @@ def test_description_writes_numbers_in_french():
     assert figure.alt == "Courbes selon époque : a de 12 300 à −0,5."
 
 
-@pytest.mark.parametrize(("curves", "message"), [
-    ([1, 2, 3], r"reçu \[1, 2, 3\] : écrivez loss_curves\(.\"perte\": valeurs"),
-    (0.5, "un dictionnaire légende -> valeurs est attendu, reçu 0.5"),
-    ({"a": ["x", "y"]}, r"`curves\[\"a\"\]` : un tableau de nombres est attendu"),
-    ({"a": [{}, 1]}, r"un tableau de nombres est attendu, reçu \[\{\}, 1\]"),
-])
+@pytest.mark.parametrize(
+    ("curves", "message"),
+    [
+        ([1, 2, 3], r"reçu \[1, 2, 3\] : écrivez loss_curves\(.\"perte\": valeurs"),
+        (0.5, "un dictionnaire légende -> valeurs est attendu, reçu 0.5"),
+        ({"a": ["x", "y"]}, r"`curves\[\"a\"\]` : un tableau de nombres est attendu"),
+        ({"a": [{}, 1]}, r"un tableau de nombres est attendu, reçu \[\{\}, 1\]"),
+    ],
+)
 def test_what_is_not_curves_is_refused(curves, message):
     with pytest.raises(TypeError, match=message):
         plots.loss_curves(curves)

@@ -146,7 +146,7 @@ def test_codes_that_differ_are_projected(z):
     (lambda: plots.latent_scatter(Z, -LABELS, classes=["a", "b"]), "classe -1 sans nom"),
     (lambda: plots.latent_scatter(Z * np.nan, LABELS), "infinis ou NaN"),
     (lambda: plots.latent_scatter(np.zeros((1, 3)), [0]), "t-SNE en demande au moins deux"),
-    (lambda: plots.latent_scatter(1e20 * np.eye(4), [0] * 4), "atteignent 1e.20"),
+    (lambda: plots.latent_scatter(1e20 * np.eye(4), [0] * 4), "atteignent 10²⁰"),
     (lambda: plots.latent_manifold(lambda z: z, (0, 1), (0, 1), size=1), "au moins 2, reçu size=1"),
     (
         lambda: plots.latent_manifold(lambda z: -torch.ones(len(z), 4), (0, 1), (0, 1)),

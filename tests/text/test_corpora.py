@@ -17,6 +17,8 @@ def test_normalize_makes_signs_one_and_keeps_accents():
     text = "\ufeff  L’été\u00a0; «\u202foui\u202f» ‘ah’ \r\n\r\n\ncafe\u0301s co\u00adupé\n"
     assert normalize(text) == "L'été ; « oui » 'ah'\ncafés coupé\n"
     assert normalize(" \n\n") == ""
+    text += "e\u00ad\u0301"  # le trait d'union ôté, l'accent rejoint sa lettre
+    assert normalize(text).endswith("\né\n")
     assert normalize(normalize(text)) == normalize(text)
 
 
@@ -63,9 +65,12 @@ def test_a_file_too_short_to_be_shared(content, tmp_path):
 
 def test_a_file_that_is_not_utf8(tmp_path):
     path = tmp_path / "vieux.txt"
-    path.write_bytes("été\n".encode("latin-1") * 40)
-    with pytest.raises(DataError, match="vieux.txt n'est pas en UTF-8 .*0xe9 à la position 0"):
-        load_text(path)
+    text = "été, cœur\n" * 40
+    for encoding, first in (("cp1252", "0xe9"), ("utf-16", "0xf[ef]")):
+        path.write_bytes(text.encode(encoding))
+        message = f'vieux.txt n\'est pas en UTF-8 .*{first} à la position 0.*encoding="{encoding}"'
+        with pytest.raises(DataError, match=message):
+            load_text(path)
 
 
 def test_a_path_that_does_not_exist(tmp_path):
@@ -98,6 +103,11 @@ def test_real_novels():
         "sha256": "94489be4439edb3fdf361e1abfce26e3ba1902f155cc24f0796e3d482d3df12c",
     }
     assert not {"\u2019", "\u00a0", "\u00ad"} & set(splits.train + splits.val + splits.test)
+
+
+def test_missing_files_of_an_unknown_corpus():
+    with pytest.raises(ValueError, match="name='roman' inconnu : choisissez 'romans' ou"):
+        missing_files("roman")
 
 
 def test_missing_files(published, tmp_path):

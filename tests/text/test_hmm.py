@@ -112,6 +112,37 @@ def test_posteriors_against_every_text(model, noise, from_start):
         np.testing.assert_allclose(scored, wanted, atol=1e-12)
 
 
+def masking_probability(shown: tuple, words: tuple, target: int) -> float:
+    """p(ce qui est montré, place à deviner | texte) : 15 % à deviner, dont 80 / 10 / 10."""
+    mass = 1.0
+    for place, (seen, word) in enumerate(zip(shown, words, strict=True)):
+        chosen = 0.8 * (seen == 1) + 0.1 * (seen == word) + 0.1 / SIZE
+        mass *= 0.15 * chosen + (0.85 * (seen == word) if place != target else 0.0)
+    return mass
+
+
+def test_the_bound_of_a_masked_loss_against_every_text(model):
+    """À une place à deviner, la règle de Bayes sur tous les textes et tous les masquages."""
+    texts = itertools.product((0, 2, 3, 4), repeat=3)
+    law = {words: probability(words, TRANSITIONS[0]) for words in texts}
+    for shown, target in itertools.product([(1, 3, 0), (2, 4, 3)], range(3)):
+        expected = np.zeros(SIZE)
+        for words, mass in law.items():
+            expected[words[target]] += mass * masking_probability(shown, words, target)
+        expected /= expected.sum()
+        for truth in np.flatnonzero(expected):
+            found = model.masked_log_probs(
+                np.full((1, 3), truth), np.array([shown]), noise=0.015 / 0.88, target_noise=0.5
+            )
+            assert found[0, target] == pytest.approx(np.log(expected[truth]), abs=1e-12)
+
+
+def test_what_cannot_be_shown_has_no_law(model):
+    shown = np.array([[0, 1]])  # une phrase vide
+    assert np.isnan(model.posteriors(shown)).all()
+    assert np.isnan(model.masked_log_probs(shown, shown)).all()
+
+
 def test_rows_do_not_depend_on_their_neighbours(model):
     """Les suites sont traitées par paquets : 130 d'entre elles en font trois."""
     tokens, _ = model.sample(130, np.random.RandomState(0))

@@ -80,6 +80,17 @@ def test_words_round_trip(words):
     assert words.decode([4, words.mask_id, 3]) == "le <masque> dort"
 
 
+def test_special_tokens_typed_in_a_text(bpe, words):
+    """Pour le BPE, des caractères comme les autres, si fréquents soient-ils ; sinon, les jetons."""
+    trained = train_bpe("le <fin> et le <masque>\n" * 200, 300)
+    for tokenizer in (bpe, trained):
+        ids = tokenizer.encode("un <fin>\n<masque>")
+        assert tokenizer.decode(ids) == "un <fin>\n<masque>"
+        assert (ids == tokenizer.end_id).sum() == 1 and tokenizer.mask_id not in ids
+    assert len(set(trained.tokens)) == trained.vocab_size
+    assert words.encode("le <masque> dort").tolist() == [4, words.mask_id, 3]
+
+
 def test_a_word_outside_the_vocabulary_is_named(words):
     with pytest.raises(ValueError, match="le mot 'chien' n'est pas dans le vocabulaire"):
         words.encode("le chien dort")
@@ -91,9 +102,11 @@ def test_ids_outside_the_vocabulary(wrong, words):
         words.decode(torch.tensor([2, wrong]))
 
 
-def test_saved_then_loaded(bpe, words, tmp_path):
+def test_saved_then_loaded(bpe, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     for tokenizer in (bpe, words):
-        path = tmp_path / f"{tokenizer.kind}.json"
+        path = f"~/{tokenizer.kind}.json"
         tokenizer.save(path)
         again = load_tokenizer(path)
         assert type(again) is type(tokenizer)
@@ -102,7 +115,10 @@ def test_saved_then_loaded(bpe, words, tmp_path):
     assert torch.equal(load_tokenizer(tmp_path / "bpe.json").encode(TEXT), bpe.encode(TEXT))
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", '{"kind": "bpe"}', '{"merges": ["a b"]}'])
+@pytest.mark.parametrize("content", [
+    None, "", "[]", '{"kind": "bpe"}', '{"merges": ["a b"]}', '{"kind": "mots", "merges": []}',
+    '{"kind": "bpe", "merges": ["ab c"]}', '{"kind": "bpe", "merges": ["a €"]}',
+])  # fmt: skip
 def test_an_unreadable_tokenizer(content, tmp_path):
     path = tmp_path / "jetons.json"
     if content is not None:

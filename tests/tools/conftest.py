@@ -100,3 +100,23 @@ def course(tmp_path):
     )
     (tmp_path / "README.md").write_text(f"# Essai\n\ngit clone {ADDRESS}\n", encoding="utf-8")
     return tmp_path
+
+
+@pytest.fixture
+def open_html(browser):
+    """Ouvre une page écrite dans le test, à la largeur demandée."""
+    pages = []
+
+    def open_html(body, width=1280, head="", **options):
+        options["viewport"] = {"width": width, "height": 800}
+        page = browser.new_page(locale="fr-FR", **options)
+        pages.append(page)
+        page.set_content(
+            f'<!doctype html><html lang="fr"><head><title>Essai</title>{head}</head>'
+            f"<body>{body}</body></html>"
+        )
+        return page
+
+    yield open_html
+    for page in pages:
+        page.close()

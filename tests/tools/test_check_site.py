@@ -54,7 +54,7 @@ def test_missing_site_and_missing_browser_say_what_to_do(tmp_path, monkeypatch, 
         check_site.find_browser()
 
 
-def test_the_browser_sees_what_is_wrong(tmp_path, monkeypatch):
+def test_the_browser_sees_what_is_wrong(tmp_path):
     pytest.importorskip("playwright")
     try:
         check_site.find_browser()
@@ -62,7 +62,6 @@ def test_the_browser_sees_what_is_wrong(tmp_path, monkeypatch):
         pytest.skip(str(error))
     (tmp_path / "index.html").write_text(GOOD, encoding="utf-8")
     (tmp_path / "bad.html").write_text(BAD, encoding="utf-8")
-    monkeypatch.setattr(check_site, "SETTLING_TIME", 0)
     problems = check_site.check(tmp_path, tmp_path / "captures")
     assert problems["index.html"] == []
     text = "\n".join(problems["bad.html"])

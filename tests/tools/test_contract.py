@@ -77,6 +77,7 @@ BREAKAGES = [
         edit("**Question 1.**", "**Question 1.**", "**Question 1.** *(rappel)* l'**unité**"),
         "apostrophe",
     ),
+    (edit("print(2", "print", "# le pas d'apprentissage\nprint"), "taux d'apprentissage"),
     (tag("print(2", "slow"), "étiquette inconnue slow"),
     (ignored_output, "sortie enregistrée"),
     (count, "numérotées de 1 à n"),
@@ -142,3 +143,11 @@ def test_command_line(course, lab, capsys):
     notebooks.write(lab, course / "labs" / "02_autre.ipynb")
     assert contract.main([], course) == 1
     assert "02_autre.ipynb : la première cellule" in capsys.readouterr().out
+
+
+def test_pages_and_sources_keep_the_words_of_the_course(course, capsys):
+    (course / "README.md").write_text("Voyez la moyenne\nglissante.\n", encoding="utf-8")
+    assert contract.main([], course) == 1
+    assert "README.md : « moyenne glissante »" in capsys.readouterr().out
+    lab = str(notebooks.lab_paths(course / "labs")[0])
+    assert contract.main([lab], course) == 0

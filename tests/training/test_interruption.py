@@ -29,8 +29,6 @@ unix_only = pytest.mark.skipif(
 )
 
 
-
-
 class LazyBatches:
     """Des lots tirés au sort l'un après l'autre, pendant l'époque."""
 

@@ -217,8 +217,6 @@ def test_one_log_line_an_epoch(capsys):
     assert capsys.readouterr().out == ""
 
 
-
-
 def test_bf16_stays_close_to_fp32():
     losses, dtypes = {}, set()
     for precision in ("fp32", "bf16"):
@@ -292,8 +290,6 @@ def test_optimizer_without_fused_version():
         linear_step(model), regression()[0], 3, model, lr=0.05, optimizer=torch.optim.RMSprop
     )
     assert history["loss"][2] < history["loss"][0] / 2
-
-
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -1,0 +1,106 @@
+import base64
+from io import BytesIO
+
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from tools import pages, search_index
+
+LAB = """<article><section id="lab"><h1>Lab 1</h1><p>Soit un neurone.</p>
+<p><strong>Prédiction.</strong> Que vaut la somme ?</p>
+<div class="cell"><div class="cell_input">1 + 1</div></div>
+<div class="cell"><div class="cell_output">2</div></div>
+<p>Deux, donc.</p>
+<p><strong>Question 1.</strong> Pourquoi ?</p>
+<div class="cell"><div class="cell_output">3</div></div></section></article>"""
+
+
+def soup(text):
+    return BeautifulSoup(text, "html.parser")
+
+
+def test_a_prediction_marks_its_results_and_their_comment_only():
+    page = soup(LAB)
+    pages.mark_predictions(page)
+    assert page.select_one(".prediction").get("id") == "prediction-1"
+    marked = [element.get_text() for element in page.select("[data-prediction]")]
+    assert marked == ["2", "Deux, donc."]
+
+
+@pytest.mark.parametrize("stop", ["<h2>Suite</h2>", "<section>Suite</section>"])
+def test_a_prediction_stops_at_the_next_heading(stop):
+    page = soup(LAB.replace("<p>Deux, donc.</p>", stop))
+    pages.mark_predictions(page)
+    assert [element.get_text() for element in page.select("[data-prediction]")] == ["2"]
+
+
+def test_each_figure_of_a_cell_gets_its_own_text():
+    both = f"Avant.{pages.ALT_SEPARATOR}Après."
+    page = soup(f'<div class="cell"><img alt="{both}"><img alt="{both}"></div>')
+    pages.name_figures(page)
+    assert [image["alt"] for image in page.find_all("img")] == ["Avant.", "Après."]
+
+
+def test_a_page_is_described_by_its_first_paragraph():
+    page = soup('<meta name="description" content=""><article><p>Un neurone  <b>seul</b>.</p>')
+    pages.describe(page)
+    assert page.meta["content"] == "Un neurone seul."
+    page = soup(f'<meta name="description"><article><p>{"mot " * 100}</p></article>')
+    pages.describe(page)
+    assert len(page.meta["content"]) <= pages.DESCRIPTION_LENGTH
+    assert page.meta["content"].endswith("mot…")
+
+
+def test_roles_headers_and_names_that_axe_refuses_are_mended():
+    page = soup(
+        '<div class="citation-list" role="list"><a role="doc-backlink">A</a></div>'
+        "<table><th></th><th>a</th></table>"
+        '<details class="admonition hide"><summary aria-label="Toggle hidden content">'
+        '<p class="admonition-title">Montrer le code</p></summary></details>'
+    )
+    for change in (pages.list_sources, pages.fill_headers, pages.name_folds):
+        change(page)
+    assert "role=" not in str(page)
+    assert len(page.find_all("th")) == 1
+    assert "Toggle" not in str(page)
+
+
+def test_a_gif_becomes_a_sheet_and_its_last_frame(tmp_path):
+    frames = [Image.new("L", (4, 3), shade) for shade in (0, 128, 255)]
+    content = BytesIO()
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=80)
+    encoded = base64.b64encode(content.getvalue()).decode()
+    (tmp_path / "labs").mkdir()
+    (tmp_path / "_images").mkdir()
+    page = soup(f'<article><img alt="a" src="data:image/gif;base64,{encoded}"></article>')
+    pages.unroll_animations(page, tmp_path / "labs")
+    assert (page.img["data-frames"], page.img["data-delay"]) == ("3", "80")
+    with Image.open(tmp_path / "labs" / page.img["data-sheet"]) as sheet:
+        assert sheet.size == (4, 9)
+        assert [sheet.convert("L").getpixel((0, y)) for y in (0, 3, 6)] == [0, 128, 255]
+    with Image.open(tmp_path / "labs" / page.img["src"]) as last:
+        assert last.convert("L").getpixel((0, 0)) == 255
+
+
+def test_pruning_keeps_what_pages_load(tmp_path):
+    kept = ["mathjax/tex-chtml.js", "mathjax/output/chtml/fonts/woff-v2/a.woff", "custom.css"]
+    useless = ["mathjax/sre/fr.json", "scripts/bootstrap.js.map", "locales/fr/x.po"]
+    for name in kept + useless:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+    pages.prune(tmp_path)
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert found == set(kept)
+
+
+def test_sections_are_indexed_without_code_formula_or_glued_words():
+    page = soup(
+        '<article><section id="a"><h1>Lab<a class="headerlink">#</a></h1><p>Un.</p><p>Deux</p>'
+        '<pre>x = 1</pre><section id="b"><h2>Perte</h2>'
+        '<p>Soit <span class="math">\\(x_1\\)</span>, donc.</p></section></section></article>'
+    )
+    first, second = search_index.sections(page, "labs/a.html")
+    assert first == {"url": "labs/a.html#a", "title": "Lab", "page": "Lab", "text": "Un. Deux"}
+    assert second["url"] == "labs/a.html#b"
+    assert second["text"] == "Soit …, donc."

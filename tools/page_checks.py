@@ -1,0 +1,165 @@
+"""Ce que `tools.check_site` vérifie d'une page ouverte, un contrôle par fonction.
+
+Chaque contrôle reçoit une page Playwright et renvoie une phrase par anomalie.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MENU_DELAY = 2000  # ms, largement le temps d'un tiroir qui s'ouvre
+
+# Le bouton, puis le menu qu'il montre ou cache.
+MENUS = {
+    "plan du cours": (".primary-toggle", ".bd-docs-nav"),
+    "plan de la page": (".secondary-toggle", "#pst-page-toc-nav"),
+}
+
+# Un tiroir fermé reste parfois affiché, hors de l'écran.
+IN_VIEW = """(menu) => {
+  const element = document.querySelector(menu);
+  const box = element.getBoundingClientRect();
+  const shown = element.checkVisibility({ visibilityProperty: true });
+  return shown && box.width > 0 && box.right > 0 && box.left < innerWidth;
+}"""
+
+
+def menus(page) -> list[str]:
+    """Les boutons des deux plans montrent leur menu s'il est caché, le cachent sinon.
+
+    Args:
+        page: page Playwright, à la largeur à contrôler ; elle retrouve ensuite son état.
+
+    Returns:
+        Une phrase par bouton sans effet, ou par menu caché qu'aucun bouton n'ouvre.
+    """
+    found = []
+    for name, (toggle, menu) in MENUS.items():
+        if page.locator(menu).count():
+            found += _menu(page, name, page.locator(f"{toggle}:visible"), menu)
+    return found
+
+
+def _menu(page, name: str, button, menu: str) -> list[str]:
+    shown = page.evaluate(IN_VIEW, menu)
+    if not button.count():
+        return [] if shown else [f"{name} caché, sans bouton pour l'ouvrir"]
+    button.first.click()
+    if not _becomes(page, menu, not shown):
+        return [f"bouton sans effet : {name}"]
+    if shown:
+        button.first.click()
+    else:
+        page.keyboard.press("Escape")
+    return [] if _becomes(page, menu, shown) else [f"{name} qui ne revient pas à son état"]
+
+
+def _becomes(page, menu: str, shown: bool) -> bool:
+    from playwright.sync_api import TimeoutError as Expired
+
+    condition = f"([menu, shown]) => ({IN_VIEW})(menu) === shown"
+    try:
+        page.wait_for_function(condition, arg=[menu, shown], timeout=MENU_DELAY)
+    except Expired:
+        return False
+    return True
+
+
+# Sans lui, les images que l'on n'a pas encore vues ne seraient pas chargées.
+LOAD_IMAGES = """async () => {
+  const images = [...document.images];
+  images.forEach((image) => { image.loading = "eager"; });
+  await Promise.all(images.map((image) => image.decode().catch(() => {})));
+}"""
+
+# « until-found » cache par content-visibility.
+SHOWN = """() => [...document.querySelectorAll("[data-prediction]")].filter((element) =>
+  getComputedStyle(element).contentVisibility !== "hidden"
+  && getComputedStyle(element).display !== "none").length"""
+
+
+def predictions(page) -> list[str]:
+    """Les réponses sont voilées d'abord, montrées sur demande, et toutes imprimées.
+
+    Args:
+        page: page Playwright ; ses prédictions restent ouvertes.
+    """
+    answers = page.locator("[data-prediction]").count()
+    found = []
+    if shown := page.evaluate(SHOWN):
+        found.append(f"{shown} réponse(s) de prédiction visibles d'emblée")
+    page.emulate_media(media="print")
+    if (printed := page.evaluate(SHOWN)) != answers:
+        found.append(f"{answers - printed} réponse(s) de prédiction absentes de l'impression")
+    page.emulate_media(media="screen")
+    for button in page.locator(".prediction button").all():
+        button.evaluate("button => button.click()")
+    if (shown := page.evaluate(SHOWN)) != answers:
+        found.append(f"{answers - shown} réponse(s) de prédiction que « Voir » laisse voilées")
+    return found
+
+
+# « label-content-name-mismatch » est une règle qu'axe tient pour expérimentale.
+AXE = """() => axe.run({
+  preload: false, rules: { "label-content-name-mismatch": { enabled: true } },
+}).then((result) => result.violations.map((rule) => ({
+    id: rule.id, impact: rule.impact, target: rule.nodes.map((n) => n.target.join(" ")) })))"""
+SERIOUS = ("critical", "serious", "moderate")
+
+
+def accessibility(page, axe: str) -> list[str]:
+    """Ce qu'axe reproche à la page, défauts mineurs exceptés.
+
+    Args:
+        page: page Playwright.
+        axe: le script axe-core.
+    """
+    page.evaluate(axe)
+    return [
+        f"axe : {rule['id']} ({rule['impact']}) {len(rule['target'])} fois, {rule['target'][0]}"
+        for rule in page.evaluate(AXE)
+        if rule["impact"] in SERIOUS
+    ]
+
+
+def axe_script() -> str:
+    """Le script axe-core que porte le paquet axe-playwright-python."""
+    import axe_playwright_python
+
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+
+
+# Ce que MathJax écrit pour les lecteurs d'écran, hors de vue, ne compte pas.
+HIDE_SPOKEN = "mjx-assistive-mml { display: none !important; }"
+
+# Les boîtes qui défilent ou coupent, et dont le contenu est trop large.
+TOO_WIDE = """() => [...document.querySelectorAll("main *")].filter((element) => {
+  const style = getComputedStyle(element);
+  return element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1
+    && style.overflowX !== "visible" && style.display !== "inline"
+    && !element.closest("[aria-hidden=true], textarea");
+}).map((element) => ({
+  name: element.tagName.toLowerCase() + "." + [...element.classList].join("."),
+  scrolls: element.closest("div.highlight, .pst-scrollable-table-container, .math")
+    !== null,
+  excess: element.scrollWidth - element.clientWidth,
+  text: element.textContent.trim().slice(0, 40).replace(/\\s+/g, " "),
+}))"""
+PAGE_EXCESS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+WIDE_SCREEN = 1280
+
+
+def overflow(page, width: int) -> list[str]:
+    """Rien ne dépasse de sa boîte ; en étroit, code, tableaux et formules y défilent.
+
+    Args:
+        page: page Playwright.
+        width: largeur de la fenêtre, en pixels.
+    """
+    page.add_style_tag(content=HIDE_SPOKEN)
+    excess = page.evaluate(PAGE_EXCESS)
+    found = [f"débordement de {excess} px"] if excess > 0 else []
+    for box in page.evaluate(TOO_WIDE):
+        if width >= WIDE_SCREEN or not box["scrolls"]:
+            found.append(f"{box['excess']} px de trop dans {box['name']} « {box['text']} »")
+    return found
