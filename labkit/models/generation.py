@@ -53,8 +53,13 @@ class Choice:
         return _nucleus(logits.softmax(dim=1), self.top_p)
 
     def draw(self, probabilities: Tensor) -> Tensor:
-        """Tire un jeton par ligne de [N, V] : [N]."""
-        return torch.multinomial(probabilities, 1, generator=self.generator)[:, 0]
+        """Tire un jeton par ligne de [N, V] : le premier où la somme des p dépasse u, uniforme.
+
+        `torch.multinomial` tire un nombre par jeton du vocabulaire ; ici, un seul.
+        """
+        sums = probabilities.double().cumsum(dim=1)  # [N, V]
+        u = torch.rand(len(sums), 1, dtype=sums.dtype, device=sums.device, generator=self.generator)
+        return torch.searchsorted(sums, u * sums[:, -1:], right=True)[:, 0]
 
 
 def token_probabilities(
