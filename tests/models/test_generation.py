@@ -139,6 +139,18 @@ def test_a_draw_is_the_first_token_whose_sum_passes_u(monkeypatch, u, token):
     assert generation.Choice().draw(law).tolist() == [token, token]
 
 
+def test_tall_matrices_lie_by_columns_while_tokens_are_drawn():
+    model = causal()
+    before = {name: (p.data_ptr(), p.clone()) for name, p in model.named_parameters()}
+    with pytest.raises(KeyboardInterrupt), generation.tall_by_columns(model):
+        assert model.tokens.weight.stride() == (1, 50)
+        assert model.blocks[0].narrow.weight.is_contiguous()  # plus large que haute
+        assert all(torch.equal(p, before[name][1]) for name, p in model.named_parameters())
+        raise KeyboardInterrupt
+    for name, p in model.named_parameters():
+        assert p.is_contiguous() and p.data_ptr() == before[name][0]
+
+
 def test_generation_changes_neither_mode_nor_gradients():
     model = causal(dropout=0.5).train()
     text = model.generate(draw_ids(3), 5, top_k=1)
