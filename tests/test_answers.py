@@ -1,4 +1,4 @@
-"""Les exercices de cinq labs : leurs vérifications acceptent le juste et nomment la faute.
+"""Les exercices des labs : leurs vérifications acceptent le juste et nomment la faute.
 
 Les réponses sont dans `tests/answers`, un fichier par lab : exercice -> nom -> réponse, et pour une
 réponse fausse un morceau de ce que doit en dire la vérification.
@@ -6,7 +6,7 @@ réponse fausse un morceau de ce que doit en dire la vérification.
 
 import pytest
 
-from tests.answers import lab_01, lab_02, lab_03, lab_04, lab_08
+from tests.answers import lab_01, lab_02, lab_03, lab_04, lab_08, lab_09
 from tools import notebooks
 
 LABS = {
@@ -15,6 +15,7 @@ LABS = {
     "03_vae": lab_03,
     "04_cvae": lab_04,
     "08_ddpm": lab_08,
+    "09_language": lab_09,
 }
 
 
