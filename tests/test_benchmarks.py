@@ -1,5 +1,6 @@
 """Les mesures : rien de non mesuré ne passe pour tenu."""
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmarks.__main__ import FAMILIES
 from benchmarks.measure import Measure, alternate
 from labkit.data import DataError
 from labkit.models import UNet
+from labkit.text import TokenSet
 
 
 def test_every_family_is_measured():
@@ -189,6 +191,12 @@ def test_the_sampler_of_the_report_gives_images(small_diffusion):
 def small_language(monkeypatch):
     """Les mesures du modèle de langue sur un petit Transformer et quatre blocs."""
     pytest.importorskip("transformers")
+    text = labkit.load_text("phrases")
+    train, test = ("".join(part.splitlines(True)[:60]) for part in (text.train, text.test))
+    short = dataclasses.replace(text, train=train, test=test)
+    monkeypatch.setattr(labkit, "load_text", lambda name: short)
+    monkeypatch.setattr(language, "SMALL_BLOCK", 8)
+    monkeypatch.setattr(language, "SMALL_SIZES", {"n_layer": 1, "n_head": 2, "n_embd": 8})
     monkeypatch.setattr(language, "VOCABULARY", 20)
     monkeypatch.setattr(language, "BLOCK", 8)
     monkeypatch.setattr(language, "SIZES", {"n_layer": 1, "n_head": 2, "n_embd": 8})
@@ -201,9 +209,11 @@ def small_language(monkeypatch):
 @pytest.mark.parametrize("fast", [False, True])
 def test_language_models_are_bounded_where_bf16_is_fast(fast, small_language, monkeypatch):
     monkeypatch.setattr(measure, "has_fast_bf16", lambda device: fast)
-    training, plain, cache = language.measures()
+    training, plain, perplexity, cache = language.measures()
     assert (training.at_least, plain.at_least, cache.at_least) == (1.2 if fast else None, 1.0, 5)
     assert min(training.value, plain.value, cache.value) > 0
+    assert perplexity.at_most == 1.02
+    assert perplexity.value == pytest.approx(1, abs=0.05)  # à peine entraînés, tous deux
 
 
 def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
@@ -215,9 +225,10 @@ def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
         return step(optimizer, *arguments, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", counted)
-    ids = torch.randint(20, (4, 8))
-    language._trainer(ids)()
+    ids = TokenSet(torch.randint(20, (4, 8)))
+    ours, theirs = language._models(20, 8, language.SIZES)
+    language._trainer(theirs, ids)()
     trainer = steps[:]
-    language._fit(ids)()
+    language._fit(ours, ids)()
     assert len(trainer) == 2
     assert steps[2:] == trainer
