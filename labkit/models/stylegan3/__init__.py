@@ -1,5 +1,6 @@
-"""StyleGAN3 : le générateur du lab 07, et la lecture de ses points de reprise."""
+"""StyleGAN3 : les deux réseaux du lab 07, et la lecture de points de reprise."""
 
+from labkit.models.stylegan3.discriminator import Discriminator
 from labkit.models.stylegan3.generator import Generator, motion, z_from_seed
 from labkit.models.stylegan3.pickles import (
     CheckpointError,
@@ -11,6 +12,7 @@ from labkit.models.stylegan3.pickles import (
 
 __all__ = [
     "CheckpointError",
+    "Discriminator",
     "Generator",
     "given_checkpoint",
     "load_checkpoint",
