@@ -10,6 +10,8 @@ endif
 
 STAMP := .venv/installed.stamp
 URL ?=
+# cpu ou gpu : la version de torch sous Linux, choisie sinon d'après la machine.
+TORCH ?=
 
 # Sorties accentuées et fichiers en UTF-8, sous Windows aussi.
 export PYTHONUTF8 := 1
@@ -17,29 +19,39 @@ export PYTHONUTF8 := 1
 export LABKIT_PROGRESS := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test site student notebooks bench references lint depot clean
+.PHONY: help setup test site pdf student notebooks bench references lock lint depot clean
 
 help: ## liste les commandes
 	@$(PYTHON) tools/list_targets.py Makefile
 
 setup: $(STAMP) ## crée .venv et installe requirements.txt (rien si c'est déjà fait)
 
+ifneq ($(TORCH),)
+.PHONY: $(STAMP)
+endif
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) tools/check_python.py
 	$(PYTHON) -m venv .venv
-	$(VENV_PYTHON) -m pip install --disable-pip-version-check -r requirements.txt
+	$(VENV_PYTHON) -m tools.install $(if $(TORCH),--torch $(TORCH))
 	$(VENV_PYTHON) -c "import pathlib; pathlib.Path('$(STAMP)').touch()"
 
 # Deux fichiers à la fois, un fil d'exécution chacun.
 PYTEST := $(VENV_PYTHON) -m pytest -n auto --maxprocesses 2 --dist loadscope
 test: export OMP_NUM_THREADS := 1
-test: setup ## pytest, puis nbval sur chaque notebook de labs/
+test: setup ## pytest, puis nbval sur chaque notebook de labs/, exécuté s'il a changé
 	$(PYTEST)
-	$(PYTEST) --nbval --nbval-current-env labs
+	$(VENV_PYTHON) -m tools.execute
+	$(VENV_PYTHON) -m pytest -p tools.replay labs
 
-site: setup ## exécute les labs (profil rapide) et construit le site dans _build/html
+site: setup ## exécute les labs qui ont changé (profil rapide), construit le site dans _build/html
 	$(VENV_PYTHON) -m tools.execute
 	$(VENV_PYTHON) -m tools.site
+
+# make pdf REPONSES=ouvertes : réponses et solutions dépliées.
+REPONSES ?= fermees
+pdf: setup ## fait du site un seul PDF (REPONSES=ouvertes pour déplier les réponses)
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[navigateur]"
+	$(VENV_PYTHON) -m tools.pdf --reponses $(REPONSES)
 
 student: setup ## copies étudiantes, sans les solutions, dans _build/student
 	$(VENV_PYTHON) -m tools.student
@@ -54,6 +66,9 @@ bench: setup ## mesure les performances annoncées
 references: export GLIBC_TUNABLES := glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184
 references: setup ## refait les modèles de référence (profil complet, des heures parfois)
 	$(VENV_PYTHON) -m tools.references
+
+lock: setup ## recalcule requirements.txt d'après requirements.in (il faut un réseau)
+	$(VENV_PYTHON) -m tools.lock
 
 lint: setup ## vérifie le style du code (ruff) et le contrat des notebooks
 	$(VENV_PYTHON) -m ruff check .

@@ -43,8 +43,8 @@ _PUBLIC = {
     "spread": "spreads",
 }
 _MODULES = (
-    "data", "equivariance", "exercises", "metrics", "models", "perceptron", "plane", "plots",
-    "points", "references", "spreads", "studies", "tables", "text", "training",
+    "clouds", "data", "equivariance", "exercises", "metrics", "models", "perceptron", "plane",
+    "plots", "points", "references", "spreads", "studies", "tables", "text", "training",
 )  # fmt: skip
 
 __all__ = [*_PUBLIC, *_MODULES]

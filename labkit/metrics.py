@@ -162,6 +162,20 @@ def diversity(images: Tensor, labels: Tensor) -> float:
     return torch.stack([images[labels == c].std(dim=0).mean() for c in classes]).mean().item()
 
 
+def features(classifier: nn.Module, images: Tensor) -> Tensor:
+    """Donne les caractéristiques float32 [N, F] de chaque image, pour les mesures de `clouds`.
+
+    Args:
+        classifier: module dont `features` donne x -> [B, F], comme `labkit.models.Classifier`.
+        images: images dans [0, 1].
+
+    Raises:
+        TypeError: classifieur qui n'est pas un module, ou n'a pas de `features`.
+        ValueError: aucune image, images hors de [0, 1].
+    """
+    return _outputs(classifier, _as_inputs(images, "images"), "features").cpu()
+
+
 def fid(classifier: nn.Module, real: Tensor, generated: Tensor) -> float:
     """Calcule la distance de Fréchet entre de vraies images et des images tirées.
 

@@ -4,18 +4,15 @@ Les réponses sont dans `tests/answers`, un fichier par lab : exercice -> nom ->
 réponse fausse un morceau de ce que doit en dire la vérification.
 """
 
+import importlib
+
 import pytest
 
-from tests.answers import lab_01, lab_02, lab_03, lab_04, lab_08, lab_09
 from tools import notebooks
 
 LABS = {
-    "01_perceptron": lab_01,
-    "02_autoencoder": lab_02,
-    "03_vae": lab_03,
-    "04_cvae": lab_04,
-    "08_ddpm": lab_08,
-    "09_language": lab_09,
+    path.stem: importlib.import_module(f"tests.answers.lab_{path.stem[:2]}")
+    for path in sorted((notebooks.ROOT / "labs").glob("[0-9][0-9]_*.ipynb"))
 }
 
 

@@ -27,12 +27,9 @@ WIDTHS = (1280, 360)
 # Sinon la barre latérale, qui glisse quand l'écran rétrécit, serait mesurée à mi-chemin.
 NO_MOTION = "*, ::before, ::after { transition: none !important; animation: none !important; }"
 
-# Attend que MathJax ait composé les formules, s'il y en a.
-WAIT_FOR_MATH = "() => window.MathJax ? MathJax.startup.promise.then(() => true) : true"
-
 INSPECT = r"""() => {
   const all = (selector) => [...document.querySelectorAll(selector)];
-  const skipped = "code, pre, script, style, mjx-container, textarea";
+  const skipped = "code, pre, script, style, math, textarea";
   const walker = document.createTreeWalker(document.querySelector("main") || document.body,
                                            NodeFilter.SHOW_TEXT);
   const raw = [];
@@ -44,9 +41,10 @@ INSPECT = r"""() => {
   return {
     language: document.documentElement.lang,
     raw,
-    unrendered: all(".math").filter((e) => !e.querySelector("mjx-container")).length,
-    badMath: all("mjx-merror").map((e) => e.title || e.textContent),
-    formulas: all("mjx-container").length,
+    unrendered: all(".math").filter((e) => !e.querySelector("math")).length,
+    badMath: all("merror").map((e) => e.textContent),
+    formulas: all(".math").length,
+    mathFont: all("math").length === 0 || document.fonts.check("16px Formules"),
     images: all("main img").length,
     badImages: all("main img").filter((i) => !i.alt.trim() || !i.naturalWidth)
                               .map((i) => i.getAttribute("src")),
@@ -108,6 +106,7 @@ class Visit:
         self.base = base
         self.problems: list[str] = []
         self.facts: dict = {}
+        self.loaded: list[tuple[str, int]] = []  # ce que la page a chargé : nature, octets
         self.page.route("**/*", self._filter)
         self.page.on("pageerror", lambda error: self.problems.append(f"erreur JavaScript {error}"))
         self.page.on("console", self._console)
@@ -127,6 +126,8 @@ class Visit:
             self.problems.append(f"erreur de console {message.text}")
 
     def _response(self, response) -> None:
+        size = int(response.headers.get("content-length", 0))
+        self.loaded.append((response.request.resource_type, size))
         if response.status >= 400:
             self.problems.append(f"réponse {response.status} pour {response.url}")
 
@@ -134,16 +135,20 @@ class Visit:
         """Ouvre la page `name` et la contrôle, à chaque largeur."""
         self.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         self.page.goto(f"{self.base}/{name}", wait_until="load")
-        self.page.evaluate(WAIT_FOR_MATH)
         self.page.add_style_tag(content=NO_MOTION)
         self.page.evaluate(page_checks.LOAD_IMAGES)
         self.facts = self.page.evaluate(INSPECT)
         self.problems += describe(self.facts)
+        self.facts["weight"] = sum(size for _, size in self.loaded)
+        self.problems += page_checks.weight(self.loaded)
+        self.problems += page_checks.figures(self.page, scheme == "dark")
         self.problems += page_checks.predictions(self.page)
+        self.problems += page_checks.printing(self.page)
         self.problems += page_checks.accessibility(self.page, axe)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
             found = page_checks.overflow(self.page, width) + page_checks.menus(self.page)
+            found += page_checks.figure_texts(self.page) if width == min(WIDTHS) else []
             self.problems += [f"{text} (à {width} px)" for text in found]
             if screenshots:
                 file = f"{name.replace('/', '_').removesuffix('.html')}-{scheme}-{width}.png"
@@ -164,6 +169,8 @@ def describe(facts: dict) -> list[str]:
     if facts["language"] != "fr":
         found.append(f"langue « {facts['language']} » au lieu de « fr »")
     found += [f"formule ou tableau non composé « {text} »" for text in facts["raw"]]
+    if not facts["mathFont"]:
+        found.append("police des formules absente")
     if facts["unrendered"]:
         found.append(f"{facts['unrendered']} formule(s) sans rendu")
     found += [f"formule erronée « {text} »" for text in facts["badMath"]]
@@ -224,7 +231,8 @@ def check(
 
 
 def _announce(name: str, facts: dict, problems: list[str]) -> None:
-    counts = f"{facts['formulas']} formules, {facts['images']} images"
+    counts = f"{facts['formulas']} formules, {facts['images']} images, "
+    counts += f"{facts['weight'] / 1000:.0f} ko"
     print(f"{'✗' if problems else '✓'} {name} ({counts})", flush=True)
     for problem in dict.fromkeys(problems):
         print(f"    {problem}", flush=True)

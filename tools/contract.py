@@ -14,11 +14,12 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from tools import notebooks, words
+from tools import formulas, notebooks, words
 from tools.normalize import IGNORED
 from tools.notebooks import code_cells, tags
 from tools.repository import current_address
 from tools.student import SOLUTION_BLOCK
+from tools.welcome import WORK
 
 KNOWN_TAGS = {"parameters", "solution", "verification", "hide-input", IGNORED}
 PARAMETERS = {"profil": "rapide", "graine": 0}
@@ -39,6 +40,9 @@ PREDICTION = re.compile(r"^\*\*Prédiction\.\*\*", re.MULTILINE)
 HEADING = re.compile(r"^## (?P<title>.+?)\s*$", re.MULTILINE)
 STRAIGHT_APOSTROPHE = re.compile(r"'\*\*\w")
 PYPLOT = re.compile(r"\bpyplot\b|\bpylab\b")
+DRAWN = re.compile(r"\bplots\.(?!PALETTE)\w+\(|\bhistory\.plot\(")
+# Les labs en cours d'écriture, dont les figures n'ont pas encore toutes leur légende.
+UNCAPTIONED = ("Lab 5 ", "Lab 7 ", "Lab 9 ", "Lab 10 ")
 ABSOLUTE_PATH = re.compile(r"""["'](?:/[\w.-]+/|[A-Za-z]:\\)""")
 
 
@@ -63,6 +67,8 @@ def _header(notebook: NotebookNode, address: str) -> Iterator[str]:
         yield "la première cellule doit être le titre « # Lab N — … »"
     yield from _parameters(notebook)
     setup = SETUP.format(address=address)
+    if WORK.search(notebook.cells[0].source) is None:
+        yield "l'en-tête doit donner la durée : « **Durée** : trois heures de travail »"
     if not any(f"{cell.source}\n".startswith(setup) for cell in notebook.cells):
         yield f"cellule de mise en place absente, changée, ou d'une autre adresse que {address}"
 
@@ -80,6 +86,27 @@ def _parameters(notebook: NotebookNode) -> Iterator[str]:
         return
     if values != PARAMETERS:
         yield 'la cellule « parameters » doit valoir exactement profil = "rapide" et graine = 0'
+
+
+def _formulas(notebook: NotebookNode) -> Iterator[str]:
+    """Chaque formule se compose ; latex2mathml rendrait mal, sans le dire, ce qu'il ignore."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        written = formulas.in_markdown(cell.source) if cell.cell_type == "markdown" else ()
+        for latex, display in written:
+            try:
+                formulas.to_mathml(latex, display)
+            except formulas.FormulaError as error:
+                yield f"cellule {number} : {error}"
+
+
+def _captions(notebook: NotebookNode) -> Iterator[str]:
+    """Chaque figure dit, dessous, ce qu'il faut en conclure."""
+    if notebooks.title(notebook).startswith(UNCAPTIONED):
+        return
+    for number, cell in enumerate(notebook.cells, start=1):
+        is_shown = cell.cell_type == "code" and IGNORED in tags(cell)
+        if is_shown and DRAWN.search(cell.source) and ".caption(" not in cell.source:
+            yield f'cellule {number} : figure sans légende, ajoutez .caption("…")'
 
 
 def _identifiers(notebook: NotebookNode) -> Iterator[str]:
@@ -196,7 +223,17 @@ def _sections(notebook: NotebookNode) -> Iterator[str]:
         yield "les deux dernières sections doivent être « Ce qu'il faut retenir » et « Références »"
 
 
-CHECKS = (_identifiers, _counts, _cells, _strict_cells, _questions, _exercises, _sections)
+CHECKS = (
+    _identifiers,
+    _counts,
+    _cells,
+    _captions,
+    _formulas,
+    _strict_cells,
+    _questions,
+    _exercises,
+    _sections,
+)
 
 
 @notebooks.reports_file_errors

@@ -4,14 +4,14 @@
 
 Un lab se donne par son chemin ou par son nom, `02_autoencoder`.
 
-Un lab inchangé (mêmes sources, mêmes paramètres, mêmes versions) n'est pas exécuté de nouveau.
+Un lab dont le code, les paramètres et les versions sont les mêmes n'est pas exécuté de nouveau ;
+ses textes, s'ils ont changé, sont reportés dans la copie exécutée (`tools.cache`).
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import hashlib
 import json
 import multiprocessing
 import os
@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib import metadata
 from pathlib import Path
 
 import papermill
@@ -30,10 +29,12 @@ from papermill.exceptions import PapermillExecutionError, strip_color
 from labkit.files import write_atomically
 from labkit.tables import number
 from tools import notebooks
+from tools.cache import code_sum, fingerprint, refresh, versions
 
-PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "accelerate", "labkit")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SUCCESS, FAILURE = "réussi", "échec"
+# Ce que calcule un vieil ordinateur, sur un processeur plus récent : ni AVX-512, ni bf16.
+OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 class PeakMemory:
@@ -68,38 +69,16 @@ def _children_memory() -> int:
     return total
 
 
-def versions() -> dict[str, str]:
-    """Les versions de Python et des paquets dont dépendent les résultats."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def _children_seconds() -> float:
+    """Temps de processeur des enfants finis ; zéro sous Windows, qui ne le garde pas."""
+    times = psutil.Process().cpu_times()
+    return getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
 
 
-def fingerprint(path: Path, parameters: dict, package: Path) -> str:
-    """Empreinte de tout ce dont dépend l'exécution d'un lab, sorties exclues.
-
-    Args:
-        path: le notebook.
-        parameters: `profil` et `graine`.
-        package: dossier du paquet `labkit`.
-
-    Returns:
-        Une somme SHA-256 en hexadécimal.
-    """
-    cells = [
-        (cell.cell_type, cell.source, sorted(notebooks.tags(cell)))
-        for cell in notebooks.read(path).cells
-    ]
-    facts = [cells, parameters, versions(), os.environ.get("LABKIT_DATA")]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for source in sorted(package.rglob("*")):
-        if source.is_file() and "__pycache__" not in source.parts:
-            digest.update(source.read_bytes())
-    return digest.hexdigest()
+def _is_old_laptop() -> bool:
+    """Vrai si l'on calcule comme un vieil ordinateur, sur un seul fil."""
+    measured = OLD_PROCESSOR | dict.fromkeys(THREAD_VARIABLES, "1")
+    return all(os.environ.get(name) == value for name, value in measured.items())
 
 
 def execute(path: Path, output: Path, parameters: dict) -> dict:
@@ -114,7 +93,7 @@ def execute(path: Path, output: Path, parameters: dict) -> dict:
         Ce que `status.json` retient du lab ; la clé `error` n'existe qu'en cas d'échec.
     """
     record = {"name": path.stem, "title": notebooks.title(notebooks.read(path)), **parameters}
-    start = time.perf_counter()
+    start, computed = time.perf_counter(), _children_seconds()
     with PeakMemory() as memory:
         try:
             papermill.execute_notebook(
@@ -130,6 +109,8 @@ def execute(path: Path, output: Path, parameters: dict) -> dict:
             record.update(status=FAILURE, error=describe_failure(path, error))
     record.update(
         seconds=round(time.perf_counter() - start, 1),
+        cpu_seconds=round(_children_seconds() - computed, 1),
+        old_laptop=_is_old_laptop(),
         peak_mib=round(memory.peak / 2**20),
         versions=versions(),
     )
@@ -183,6 +164,7 @@ def execute_all(
     parameters: dict,
     package: Path,
     jobs: int | None = None,
+    old_laptop: bool = False,
 ) -> list[dict]:
     """Exécute les labs changés depuis la dernière fois et met `status.json` à jour.
 
@@ -192,6 +174,7 @@ def execute_all(
         parameters: `profil` et `graine`.
         package: dossier du paquet `labkit`, dont dépend l'empreinte.
         jobs: nombre de labs à la fois, 2 au plus par défaut.
+        old_laptop: exécute comme un vieil ordinateur, sur un fil, les labs qui ne l'ont pas été.
 
     Returns:
         Un enregistrement par lab, dans l'ordre de `paths`.
@@ -200,11 +183,17 @@ def execute_all(
     if os.environ.get("LABKIT_DATA"):  # les labs s'exécutent dans un autre dossier que celui-ci
         os.environ["LABKIT_DATA"] = str(Path(os.environ["LABKIT_DATA"]).expanduser().resolve())
     known = read_status(output_dir)
-    prints = {path.stem: fingerprint(path, parameters, package) for path in paths}
-    stale = [p for p in paths if not _is_fresh(known.get(p.stem), prints[p.stem], output_dir)]
+    code = code_sum(package)
+    prints = {path.stem: fingerprint(path, parameters, code) for path in paths}
+    stale = [
+        path
+        for path in paths
+        if not is_fresh(known.get(path.stem), prints[path.stem], output_dir)
+        or (old_laptop and not known[path.stem]["old_laptop"])
+    ]
     # Le plus long d'abord : c'est lui qui fixe la durée totale. Un lab inconnu passe en tête.
     stale.sort(key=lambda p: -known.get(p.stem, {}).get("seconds", float("inf")))
-    for record in _run(stale, output_dir, parameters, jobs):
+    for record in _run(stale, output_dir, parameters, jobs, old_laptop):
         record["fingerprint"] = prints[record["name"]]
         known[record["name"]] = record
         _announce(record)
@@ -212,32 +201,45 @@ def execute_all(
     for path in paths:
         if path not in stale:
             print(f"{path.stem} : inchangé, exécution précédente gardée", flush=True)
+        if known[path.stem]["status"] == SUCCESS:
+            refresh(path, output_dir / path.name)
+            known[path.stem]["title"] = notebooks.title(notebooks.read(path))
+    write_status(output_dir, sorted(known.values(), key=lambda lab: lab["name"]))
     return [known[path.stem] for path in paths]
 
 
-def _run(paths: list[Path], output_dir: Path, parameters: dict, jobs: int | None):
+def _run(paths: list[Path], output_dir: Path, parameters: dict, jobs: int | None, old: bool):
     if not paths:
         return
     cores = os.cpu_count() or 1
     jobs = min(jobs or min(cores, 2), len(paths))
+    threads = 1 if old else max(1, cores // jobs)
     # « spawn » partout : même comportement sous Linux, macOS et Windows.
     with ProcessPoolExecutor(
         max_workers=jobs,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_limit_threads,
-        initargs=(max(1, cores // jobs),),
+        initializer=_prepare_worker,
+        initargs=(threads, OLD_PROCESSOR if old else {}),
     ) as pool:
         futures = [pool.submit(execute, p, output_dir / p.name, parameters) for p in paths]
         for future in futures:
             yield future.result()
 
 
-def _limit_threads(threads: int) -> None:
+def _prepare_worker(threads: int, processor: dict[str, str]) -> None:
     """Partage les cœurs entre les labs, sans barres de progression ; le noyau en hérite."""
-    os.environ.update({name: str(threads) for name in THREAD_VARIABLES}, LABKIT_PROGRESS="0")
+    limits = {name: str(threads) for name in THREAD_VARIABLES}
+    os.environ.update(limits, LABKIT_PROGRESS="0", **processor)
 
 
-def _is_fresh(record: dict | None, expected: str, output_dir: Path) -> bool:
+def is_fresh(record: dict | None, expected: str, output_dir: Path) -> bool:
+    """Vrai si un lab a déjà réussi sous cette empreinte, et que sa copie exécutée est là.
+
+    Args:
+        record: ce que `status.json` en retient, ou None.
+        expected: l'empreinte d'aujourd'hui.
+        output_dir: dossier des notebooks exécutés.
+    """
     return (
         record is not None
         and record["status"] == SUCCESS

@@ -5,6 +5,7 @@ Chaque contrôle reçoit une page Playwright et renvoie une phrase par anomalie.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 MENU_DELAY = 2000  # ms, largement le temps d'un tiroir qui s'ouvre
@@ -99,6 +100,27 @@ def predictions(page) -> list[str]:
     return found
 
 
+# Le mode de la page, pendant et après l'impression.
+PRINTED = """() => {
+  const root = document.documentElement, before = root.dataset.theme;
+  dispatchEvent(new Event("beforeprint"));
+  const printed = root.dataset.theme ?? "light";  // sans mode, une page suit le papier
+  dispatchEvent(new Event("afterprint"));
+  return { printed, restored: root.dataset.theme === before };
+}"""
+
+
+def printing(page) -> list[str]:
+    """La page s'imprime en clair, puis retrouve son mode.
+
+    Args:
+        page: page Playwright.
+    """
+    found = page.evaluate(PRINTED)
+    problems = [] if found["printed"] == "light" else ["page imprimée en sombre"]
+    return problems if found["restored"] else [*problems, "mode changé par l'impression"]
+
+
 # « label-content-name-mismatch » est une règle qu'axe tient pour expérimentale.
 AXE = """() => axe.run({
   preload: false, rules: { "label-content-name-mismatch": { enabled: true } },
@@ -129,9 +151,6 @@ def axe_script() -> str:
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
 
-# Ce que MathJax écrit pour les lecteurs d'écran, hors de vue, ne compte pas.
-HIDE_SPOKEN = "mjx-assistive-mml { display: none !important; }"
-
 # Les boîtes qui défilent ou coupent, et dont le contenu est trop large.
 TOO_WIDE = """() => [...document.querySelectorAll("main *")].filter((element) => {
   const style = getComputedStyle(element);
@@ -140,8 +159,8 @@ TOO_WIDE = """() => [...document.querySelectorAll("main *")].filter((element) =>
     && !element.closest("[aria-hidden=true], textarea");
 }).map((element) => ({
   name: element.tagName.toLowerCase() + "." + [...element.classList].join("."),
-  scrolls: element.closest("div.highlight, .pst-scrollable-table-container, .math")
-    !== null,
+  scrolls: element.closest(
+    "div.highlight, .pst-scrollable-table-container, .math, .figure-scroll") !== null,
   excess: element.scrollWidth - element.clientWidth,
   text: element.textContent.trim().slice(0, 40).replace(/\\s+/g, " "),
 }))"""
@@ -156,10 +175,73 @@ def overflow(page, width: int) -> list[str]:
         page: page Playwright.
         width: largeur de la fenêtre, en pixels.
     """
-    page.add_style_tag(content=HIDE_SPOKEN)
     excess = page.evaluate(PAGE_EXCESS)
     found = [f"débordement de {excess} px"] if excess > 0 else []
     for box in page.evaluate(TOO_WIDE):
         if width >= WIDE_SCREEN or not box["scrolls"]:
             found.append(f"{box['excess']} px de trop dans {box['name']} « {box['text']} »")
+    return found
+
+
+# Corps du plus petit texte de chaque figure montrée, en pixels : `data-text` le donne par pixel de
+# large.
+FIGURE_TEXTS = """() => [...document.querySelectorAll("main figure img[data-text]")]
+  .filter((image) => image.checkVisibility())
+  .map((image) => [image.closest("figure").id, image.dataset.text * image.clientWidth])"""
+SMALLEST_TEXT = 8.9  # 9 pixels, à un arrondi près
+
+
+def figure_texts(page) -> list[str]:
+    """Le texte des figures reste lisible.
+
+    Args:
+        page: page Playwright, à la largeur à contrôler.
+    """
+    return [
+        f"texte de {size:.1f} px dans {figure}"
+        for figure, size in page.evaluate(FIGURE_TEXTS)
+        if size < SMALLEST_TEXT
+    ]
+
+
+# Une figure sans légende, ou qui ne change pas de couleurs la nuit.
+FIGURE_FAULTS = """(dark) => [...document.querySelectorAll("main figure.lab-figure")]
+  .flatMap((figure) => {
+    const faults = [];
+    const caption = figure.querySelector("figcaption").textContent;
+    if (!/^Figure \\d+\\. .*\\S/.test(caption)) faults.push(`${figure.id} sans légende`);
+    const shown = [...figure.querySelectorAll("img")].filter((i) => i.checkVisibility());
+    if (shown.some((i) => i.src.includes(".svg") && i.src.endsWith("#sombre") !== dark))
+      faults.push(`${figure.id} : couleurs de l'autre mode`);
+    return faults;
+  })"""
+
+
+def figures(page, dark: bool) -> list[str]:
+    """Chaque figure est numérotée, légendée, et de la couleur de la page.
+
+    Args:
+        page: page Playwright.
+        dark: la page est en mode sombre.
+    """
+    return page.evaluate(FIGURE_FAULTS, dark)
+
+
+MOST_SCRIPTS, MOST_IN_ALL = 250_000, 2_000_000  # octets
+
+
+def weight(loaded: Iterable[tuple[str, int]]) -> list[str]:
+    """Une page reste légère, images comprises.
+
+    Args:
+        loaded: nature et octets de tout ce que la page a chargé.
+    """
+    loaded = list(loaded)
+    scripts = sum(size for kind, size in loaded if kind == "script")
+    in_all = sum(size for _, size in loaded)
+    found = []
+    if scripts > MOST_SCRIPTS:
+        found.append(f"{scripts // 1000} ko de scripts, {MOST_SCRIPTS // 1000} au plus")
+    if in_all > MOST_IN_ALL:
+        found.append(f"page de {in_all // 1000} ko, {MOST_IN_ALL // 1000} au plus")
     return found

@@ -17,16 +17,19 @@ from pathlib import Path
 from bs4 import BeautifulSoup, Tag
 from PIL import Image, ImageSequence
 
+from tools import figures
+
 DESCRIPTION_LENGTH = 160
 DEFAULT_DELAY = 100  # ms entre deux images d'un GIF qui n'en dit rien
-MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
-# Ce que le thème et MathJax apportent, et qu'aucune page ne charge.
+# Ce que le thème apporte, et qu'aucune page ne charge.
 UNUSED = ("locales", "vendor", "scripts/fontawesome.js", "scripts/*.map", "styles/*.map")
+ICON_RULE = re.compile(r"(?<=[{}])\.fa-[^{}]*\{[^{}]*\}")
 HEADINGS = ["h1", "h2", "h3", "h4"]
 PREDICTION = "Prédiction."
-QUESTION = re.compile(r"Question \d+")
-# Entre les textes de remplacement des figures d'une même cellule, voir tools.site.
-ALT_SEPARATOR = "\u241e"
+QUESTION = re.compile(r"Question (\d+)")
+# Entre les textes des figures d'une même cellule, et entre remplacement et légende : voir
+# tools.site.
+ALT_SEPARATOR, CAPTION_SEPARATOR = "\u241e", "\u241f"
 
 
 def finish(html: Path) -> None:
@@ -41,11 +44,12 @@ def finish(html: Path) -> None:
             change(page)
         unroll_animations(page, path.parent)
         size_images(page, path.parent)
+        figures.frame(page, path.parent)
         path.write_text(str(page), encoding="utf-8")
 
 
 def prune(static: Path) -> None:
-    """Ôte des fichiers du site ceux qu'aucune page ne charge : les deux tiers de leur poids.
+    """Ôte ce dont aucune page ne se sert : des fichiers, et dans les styles les icônes du thème.
 
     Args:
         static: dossier `_static` du site construit.
@@ -53,11 +57,8 @@ def prune(static: Path) -> None:
     for pattern in UNUSED:
         for path in static.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    mathjax = static / "mathjax"
-    kept = [mathjax / name for name in MATHJAX]
-    for path in [path for path in mathjax.rglob("*") if path.is_file()]:
-        if not any(path == keep or keep in path.parents for keep in kept):
-            path.unlink()
+    for path in static.glob("styles/*.css"):
+        path.write_text(ICON_RULE.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def built_pages(html: Path) -> list[Path]:
@@ -93,12 +94,12 @@ def fill_headers(page: BeautifulSoup) -> None:
 
 
 def name_figures(page: BeautifulSoup) -> None:
-    """Rend à chaque figure d'une cellule le texte de remplacement qui la décrit."""
+    """Rend à chaque figure d'une cellule le texte qui la décrit et sa légende."""
     for cell in page.select("div.cell"):
-        images = [image for image in cell.find_all("img") if ALT_SEPARATOR in image.get("alt", "")]
-        if images:
-            for image, text in zip(images, images[0]["alt"].split(ALT_SEPARATOR), strict=True):
-                image["alt"] = text
+        images = [image for image in cell.find_all("img") if CAPTION_SEPARATOR in image["alt"]]
+        texts = images[0]["alt"].split(ALT_SEPARATOR) if images else []
+        for image, text in zip(images, texts, strict=True):
+            image["alt"], image["data-caption"] = text.split(CAPTION_SEPARATOR)
 
 
 def mark_predictions(page: BeautifulSoup) -> None:
@@ -136,6 +137,37 @@ def _answer(start: Tag) -> Iterator[Tag]:
         elif shown:
             commented = True
             yield element
+
+
+def link_questions(page: BeautifulSoup) -> None:
+    """Mène, au clavier ou d'un clic, d'une question d'un lab à la suivante.
+
+    La page qui les réunit toutes, où les numéros recommencent, a déjà un plan.
+    """
+    marks = page.select("article p > strong:first-child")
+    asked = [mark.parent for mark in marks if QUESTION.match(mark.get_text(strip=True))]
+    if [_number(question) for question in asked] != list(range(1, len(asked) + 1)):
+        return
+    for number, question in enumerate(asked, 1):
+        question["id"], question["tabindex"] = f"question-{number}", "-1"
+        if number < len(asked):
+            answer = question.find_next_sibling("details") or question
+            answer.insert_after(_link_to(page, number + 1))
+    skip = page.select_one("#pst-skip-link")
+    if asked and skip is not None:
+        skip.append(_link_to(page, 1).a)
+
+
+def _number(question: Tag) -> int:
+    return int(QUESTION.match(question.get_text(strip=True))[1])
+
+
+def _link_to(page: BeautifulSoup, number: int) -> Tag:
+    paragraph = page.new_tag("p", attrs={"class": "next-question"})
+    link = page.new_tag("a", attrs={"href": f"#question-{number}"})
+    link.string = f"Aller à la question {number}"
+    paragraph.append(link)
+    return paragraph
 
 
 def _asks(element: Tag) -> bool:
@@ -199,4 +231,12 @@ def name_folds(page: BeautifulSoup) -> None:
         del summary["aria-label"]
 
 
-CHANGES = (describe, list_sources, fill_headers, name_figures, mark_predictions, name_folds)
+CHANGES = (
+    describe,
+    list_sources,
+    fill_headers,
+    name_figures,
+    mark_predictions,
+    link_questions,
+    name_folds,
+)

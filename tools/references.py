@@ -24,6 +24,7 @@ from labkit.files import FileError, write_atomically
 from labkit.fingerprints import code_sums, sums_in
 from labkit.references import RUN_VARIABLE
 from tools import execute, notebooks
+from tools.cache import code_sum, fingerprint
 
 PROFILE = {"profil": "complet", "graine": 0}
 _SAVES = re.compile(r"\b(lab\.(reference|results)|save_(reference|results))\(")
@@ -51,7 +52,7 @@ def install(saved: Path, package: Path, runs: Mapping[str, str], sums: Sums) -> 
     Args:
         saved: dossier où les labs les ont écrits, des fiches JSON et leurs poids.
         package: dossier `labkit/reference`.
-        runs: nom du lab -> exécution, `execute.fingerprint`, que ses fiches doivent porter.
+        runs: nom du lab -> exécution, `cache.fingerprint`, que ses fiches doivent porter.
         sums: sources d'aujourd'hui, auxquelles l'empreinte de chaque fiche doit s'accorder.
 
     Returns:
@@ -191,7 +192,8 @@ def remake(names: list[str], root: Path) -> int:
     """Exécute ces labs en profil `complet`, installe le résultat ; statut 1 en cas d'échec."""
     labs, output, package = root / "labs", root / "_build" / "complet", root / "labkit"
     paths = [execute.find_lab(name, labs) for name in names] or labs_with_references(labs)
-    runs = {path.stem: execute.fingerprint(path, PROFILE, package) for path in paths}
+    code = code_sum(package)
+    runs = {path.stem: fingerprint(path, PROFILE, code) for path in paths}
     records = []
     try:
         for path in paths:

@@ -12,7 +12,10 @@ from bs4 import BeautifulSoup, Tag
 from tools import pages
 
 # Ce qui n'est pas de la prose, ou n'appartient pas à la section elle-même.
-LEFT_OUT = "pre, script, style, .math, .headerlink, .cell_output, .above-input, section, form"
+LEFT_OUT = (
+    "pre, script, style, .math, .headerlink, .cell_output, .above-input, section, form, "
+    ".next-question"
+)
 FORMULA = "…"
 
 

@@ -8,6 +8,7 @@ Les labs doivent avoir été exécutés (`python -m tools.execute`). Tout averti
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,9 +20,21 @@ from urllib.parse import urlsplit
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
-from tools import archives, execute, notebooks, pages, repository, search_index
+from labkit.plots.style import CAPTION_MARK
+from tools import (
+    archives,
+    execute,
+    math_font,
+    notebooks,
+    pages,
+    repository,
+    search_index,
+    welcome,
+)
 from tools.questions import questions_page
+from tools.results import computed, results_page
 from tools.status import status_page
+from tools.values import Values
 
 NO_BREAK_SPACE = "\u00a0"
 
@@ -40,6 +53,8 @@ VERBATIM = r"""
 # Une espace ordinaire devant une ponctuation double ou après un guillemet ouvrant, ou dans un
 # grand nombre. « ![ » ouvre une image ; « :-- », « :: » et « ::: » sont du balisage.
 BREAKABLE = r"(?<=[^\s|])[ ](?=[?;»%]|!(?!\[)|:(?![:-]))|(?<=«)[ ]|(?<=\d)[ ](?=\d{3}(?!\d))"
+
+FIGURES = ("image/svg+xml", "image/png")
 
 STATIC_DEMOS = "_static/demos"
 DEMO = re.compile(r'data-demo="([\w-]+)"')
@@ -81,24 +96,33 @@ class FoldSolutions(Preprocessor):
         return cell, resources
 
 
-class ImageAltText(Preprocessor):
-    """Porte le texte de remplacement des figures là où MyST-NB le lit.
+class FigureTexts(Preprocessor):
+    """Porte le texte de remplacement et la légende des figures là où MyST-NB les lit.
 
-    `labkit.plots` l'écrit dans les métadonnées de la sortie, dont MyST-NB ne lit que la taille ;
+    `labkit.plots` les écrit dans les métadonnées de la sortie, dont MyST-NB ne lit que la taille ;
     le texte de remplacement, il le lit dans celles de la cellule (clé `mystnb.image.alt`), le même
-    pour toutes ses figures. `pages.name_figures` rend ensuite à chacune le sien.
+    pour toutes ses figures. `pages.name_figures` rend ensuite à chacune les siens.
     """
 
     def preprocess_cell(self, cell, resources, index):
         """Traite une cellule (interface de nbconvert)."""
-        texts = [
-            output.metadata.get("image/png", {}).get("alt", "")
-            for output in cell.get("outputs", [])
-            if "image/png" in output.get("data", {})
-        ]
-        if any(texts):
+        outputs = cell.get("outputs", [])
+        texts = [self._texts(output) for output in outputs if self._kind(output)]
+        if texts:
             cell.metadata["mystnb"] = {"image": {"alt": pages.ALT_SEPARATOR.join(texts)}}
+            # Dans un notebook, la légende suit la figure.
+            cell.outputs = [o for o in outputs if not o.get("metadata", {}).get(CAPTION_MARK)]
         return cell, resources
+
+    @staticmethod
+    def _kind(output: NotebookNode) -> str | None:
+        kinds = (kind for kind in FIGURES if kind in output.get("data", {}))
+        return next(kinds, None)
+
+    def _texts(self, output: NotebookNode) -> str:
+        facts = output.metadata.get(self._kind(output), {})
+        caption = french_spaces(facts.get("caption", "")).replace("'", "’")
+        return pages.CAPTION_SEPARATOR.join([facts.get("alt", ""), caption])
 
 
 class LiveDemos(Preprocessor):
@@ -133,7 +157,7 @@ def demo_tags(name: str, demos: Path = notebooks.ROOT / "demos") -> list[str]:
     return [tag.replace('="', f'="../{STATIC_DEMOS}/{name}/', 1) for tag in tags]
 
 
-PREPROCESSORS = (FrenchSpaces(), FoldSolutions(), ImageAltText(), LiveDemos())
+PREPROCESSORS = (FrenchSpaces(), FoldSolutions(), FigureTexts(), LiveDemos())
 
 
 def site_notebook(notebook: NotebookNode) -> NotebookNode:
@@ -182,7 +206,11 @@ def assemble(root: Path, build: Path) -> Path:
         page = site_notebook(notebooks.read(executed / path.name))
         notebooks.write(page, source / "labs" / path.name)
     _write(source / "book" / "questions.md", french_spaces(questions_page(labs)))
+    values = Values(root / "labkit" / "reference", computed())
+    _write(source / "book" / "results.md", french_spaces(results_page(values, labs)))
     machine = json.loads((executed / "status.json").read_text(encoding="utf-8"))["machine"]
+    home = source / "book" / "index.md"
+    _write(home, welcome.complete(home.read_text("utf-8"), executed, known, home.parent))
     records = [known[path.stem] for path in labs]
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
     return source
@@ -215,7 +243,10 @@ def build_site(source: Path, build: Path) -> int:
     command = [program or "jupyter-book", "build", str(source), "-n", "-W", "--all"]
     # Jupyter Book écrit toujours dans un dossier `_build` : on lui donne le parent du nôtre.
     command += ["--keep-going", "--quiet", "--path-output", str(build.parent)]
-    return subprocess.run(command, check=False).returncode
+    # Le moteur de formules est un module de ce dépôt : Sphinx doit le trouver.
+    paths = os.pathsep.join([str(notebooks.ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths.rstrip(os.pathsep)}
+    return subprocess.run(command, check=False, env=environment).returncode
 
 
 @notebooks.reports_file_errors
@@ -228,6 +259,7 @@ def main(root: Path = notebooks.ROOT) -> int:
         pages.finish(build / "html")
         pages.prune(build / "html" / "_static")
         shutil.copy(source / "book" / "_static" / "404.html", build / "html" / "404.html")
+        math_font.write_stylesheet(build / "html")
         search_index.write_index(build / "html")
         archives.write_downloads(root, build / "html")
         print(f"Site construit : {build / 'html' / 'index.html'}")

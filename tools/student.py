@@ -19,7 +19,8 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert.preprocessors import ClearOutputPreprocessor, Preprocessor
 from nbformat import NotebookNode
 
-from tools import notebooks
+from labkit.files import write_atomically
+from tools import notebooks, repository
 
 SOLUTION_BLOCK = re.compile(
     r"^(?P<indent>[ \t]*)# --- début solution[ \t]*\n.*?^[ \t]*# --- fin solution[ \t]*$",
@@ -92,8 +93,13 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
 
 
 def write_copies(labs: Path, output: Path) -> list[Path]:
-    """Écrit la copie étudiante de chaque lab et renvoie les chemins écrits."""
+    """Écrit la copie étudiante de chaque lab et renvoie les chemins écrits.
+
+    Un fichier `requirements.txt` les accompagne : Binder installe d'après lui.
+    """
     written = []
+    package = f"labkit @ git+{repository.current_address(labs.parent)}\n"
+    write_atomically(output / "requirements.txt", package.encode())
     for path in notebooks.lab_paths(labs):
         notebooks.write(student_copy(notebooks.read(path)), output / path.name)
         written.append(output / path.name)

@@ -42,8 +42,9 @@ function installScenarios(root) {
       choices: ["nettement plus petit", "nettement plus grand", "à peu près le même"],
       right: 2,
       seen:
-        "Sur l'anneau et cinq graines, les écarts des deux règles se recouvrent (voir le carnet), et un pas " +
-        "coûte ici trois fois plus. Comparez à durée égale, et avec d'autres graines.",
+        "Cinq pour un prend de l'avance : à 300 pas, son écart est le plus petit pour chacune des cinq graines " +
+        "du carnet. Puis l'autre règle la rattrape : à 600 pas, sur cinq graines, les étendues se recouvrent. Un " +
+        "pas coûte ici trois fois plus : comparez aussi à durée égale.",
     },
     {
       title: "Un bruit uniforme",

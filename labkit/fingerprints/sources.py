@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import dis
 import functools
 import hashlib
@@ -45,7 +46,8 @@ def digest(value: Any) -> str:
 def source_sum(function: types.FunctionType) -> str:
     """Somme de la source d'une fonction, sans commentaire, docstring ni mise en page.
 
-    Une fonction dont on n'a pas la source est jugée sur ses instructions.
+    Un décorateur `check_…`, qui vérifie des arguments, ne compte pas non plus. Une fonction dont on
+    n'a pas la source est jugée sur ses instructions.
     """
     node = _find_node(function.__code__)
     return _node_sum(node) if node else _code_sum(function.__code__)
@@ -148,7 +150,18 @@ def _parse(source: str) -> ast.Module:
 
 @functools.lru_cache(maxsize=4096)
 def _node_sum(node: ast.AST) -> str:
-    return digest(ast.unparse(node))
+    return digest(ast.unparse(_unchecked(node)))
+
+
+def _unchecked(node: ast.AST) -> ast.AST:
+    """La définition sans les décorateurs qui vérifient ses arguments : ils ne décident de rien."""
+    decorators = getattr(node, "decorator_list", [])
+    kept = [each for each in decorators if not ast.unparse(each).startswith("check_")]
+    if len(kept) == len(decorators):
+        return node
+    node = copy.copy(node)
+    node.decorator_list = kept
+    return node
 
 
 def _code_sum(code: types.CodeType) -> str:

@@ -8,6 +8,7 @@ from labkit.models.cvae import ConvCVAE
 from labkit.models.dcgan import DCDiscriminator, DCGenerator
 from labkit.models.diffusion import DDPM, cosine_betas, linear_betas
 from labkit.models.ensemble import Ensemble
+from labkit.models.flow import FlowMatching
 from labkit.models.gan import (
     LOSSES,
     AdversarialLoss,
@@ -58,6 +59,7 @@ __all__ = [
     "DenseEncoder",
     "Discriminator",
     "Ensemble",
+    "FlowMatching",
     "Generator",
     "MaskedLM",
     "PlaneDiscriminator",

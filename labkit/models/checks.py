@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -19,6 +21,7 @@ _AS_BATCHES = (
     "octets par 255."
 )
 _TRUSTED = ContextVar("trusted", default=False)
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @contextmanager
@@ -165,3 +168,37 @@ def check_ids(ids: Tensor, vocab_size: int, longest: int | None = None) -> Tenso
             "est-il codé par le vocabulaire de ce modèle ?"
         )
     return ids
+
+
+def check_penalty(make_step: Callable) -> Callable:
+    """Décore un pas de GAN : il refuse une pénalité dont un réglage, comme γ, n'est pas donné.
+
+    C'est un décorateur parce que les empreintes les ignorent : aucun résultat n'en dépend.
+    """
+
+    @functools.wraps(make_step)
+    def checked(*arguments: object, **options: object) -> Callable:
+        given = inspect.signature(make_step).bind(*arguments, **options).arguments
+        if (penalty := given.get("penalty")) is not None:
+            _check_settled(penalty)
+        return make_step(*arguments, **options)
+
+    return checked
+
+
+def _check_settled(penalty: object) -> None:
+    """Vérifie qu'une pénalité n'attend plus que (D, vraies images, images tirées)."""
+    if not callable(penalty):
+        raise TypeError(
+            f"penalty attend une fonction (D, vraies, tirées) -> scalaire, reçu {received(penalty)}"
+            " : écrivez partial(r1_penalty, gamma=1.0)."
+        )
+    parameters = inspect.signature(penalty).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind in _NAMED]
+    if missing := needed[3:]:
+        name = getattr(getattr(penalty, "func", penalty), "__name__", "penalite")
+        settled = ", ".join(f"{setting}=1.0" for setting in missing)
+        raise TypeError(
+            f"penalty : {name} attend encore {', '.join(missing)}. Écrivez penalty=partial({name}, "
+            f"{settled}), avec partial de functools."
+        )

@@ -7,8 +7,6 @@ sont citées (DDPM, éq. n). Le réseau est dans `unet`, les façons de tirer da
 from __future__ import annotations
 
 import math
-import warnings
-from collections import deque
 from collections.abc import Iterator
 from functools import partial
 
@@ -17,7 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.edges import check_real, check_whole, received
-from labkit.models.checks import check_real_images, check_tensor
+from labkit.models.centred import (
+    ImageSize,
+    check_centred,
+    check_noise,
+    check_shape,
+    last_image,
+    starting_noise,
+    warn_if_not_centred,
+)
 from labkit.models.samplers import (
     Labels,
     Predict,
@@ -33,7 +39,6 @@ from labkit.models.samplers import (
     prediction,
     run_network,
 )
-from labkit.tables import rounded
 
 
 def linear_betas(timesteps: int, beta_start: float, beta_end: float) -> Tensor:
@@ -135,12 +140,8 @@ class DDPM(nn.Module):
             ValueError: aucune image, images hors de [-1, 1], instants hors du programme, bruit
                 d'une autre forme.
         """
-        self._check_images(x0)
-        if check_tensor(noise, "noise").shape != x0.shape:
-            raise ValueError(
-                f"le bruit {list(noise.shape)} doit avoir la forme des images {list(x0.shape)}."
-            )
-        return self._noised(x0, self._times(t, x0), noise)
+        check_centred(self.model, x0)
+        return self._noised(x0, self._times(t, x0), check_noise(noise, x0))
 
     def loss(self, x0: Tensor, labels: Labels | None = None, *, unlabelled: float = 0.1) -> Tensor:
         """Mesure l'erreur sur le bruit, ‖ε - ε_θ(x_t, t)‖² par pixel, t tiré au hasard (éq. 14).
@@ -159,7 +160,7 @@ class DDPM(nn.Module):
                 modèle, classes impossibles ou pour un modèle sans classes, part hors de [0, 1].
             TypeError: part qui n'est pas un nombre.
         """
-        _warn_if_not_centred(self._check_images(x0))
+        warn_if_not_centred(check_centred(self.model, x0))
         _check_share(unlabelled)
         t = torch.randint(self.timesteps, (len(x0),), device=x0.device)
         noise = torch.randn_like(x0)
@@ -182,7 +183,7 @@ class DDPM(nn.Module):
         Raises:
             ValueError: instants hors du programme.
         """
-        self._check_shape(x)
+        check_shape(self.model, x)
         return estimate_x0(x, noise, per_image(self.alpha_bars, self._times(t, x)))
 
     def predict_noise(
@@ -194,7 +195,7 @@ class DDPM(nn.Module):
             ValueError: images d'une forme impossible, instants hors du programme, échelle négative
                 ou sans classes.
         """
-        self._check_shape(x)
+        check_shape(self.model, x)
         return self._predictor(len(x), labels, guidance)(x, self._times(t, x))
 
     def reverse_process(
@@ -207,7 +208,7 @@ class DDPM(nn.Module):
         Raises:
             ValueError: images d'une forme impossible, instants hors du programme.
         """
-        self._check_shape(x)
+        check_shape(self.model, x)
         t = self._times(t, x)
         noise = (predict or prediction(self.model))(x, t)
         return ancestral_step(self, x, t, t - 1, noise)
@@ -229,7 +230,7 @@ class DDPM(nn.Module):
         Raises:
             ValueError: images d'une forme impossible.
         """
-        self._check_shape(x)
+        check_shape(self.model, x)
         predict = predict or prediction(self.model)
         times = range(self.timesteps)[::-1]
         return descend(predict, partial(ancestral_step, self), x, times)
@@ -250,7 +251,7 @@ class DDPM(nn.Module):
             ValueError: nombre de pas nul ou supérieur à `timesteps`, eta hors de [0, 1], images
                 d'une forme impossible.
         """
-        self._check_shape(x)
+        check_shape(self.model, x)
         check_real("eta", eta)
         if not 0 <= eta <= 1:
             raise ValueError(f"eta doit être entre 0 et 1, reçu {eta}.")
@@ -260,7 +261,7 @@ class DDPM(nn.Module):
     def sample(
         self,
         num_samples: int = 16,
-        image_size: int | tuple[int, int] = (28, 28),
+        image_size: ImageSize = (28, 28),
         labels: Labels | None = None,
         guidance: float = 1.0,
         *,
@@ -284,14 +285,14 @@ class DDPM(nn.Module):
         """
         start = self.starting_noise(num_samples, image_size)
         predict = self._predictor(num_samples, labels, guidance, predict)
-        return _last_image(self.ancestral_steps(start, predict=predict))
+        return last_image(self.ancestral_steps(start, predict=predict))
 
     def sample_ddim(
         self,
         num_samples: int = 16,
         steps: int = 50,
         eta: float = 0.0,
-        image_size: int | tuple[int, int] = (28, 28),
+        image_size: ImageSize = (28, 28),
         labels: Labels | None = None,
         guidance: float = 1.0,
         *,
@@ -300,21 +301,16 @@ class DDPM(nn.Module):
         """Tire des images en `steps` grands pas ; voir `ddim_steps`, et `sample` pour le reste."""
         start = self.starting_noise(num_samples, image_size)
         predict = self._predictor(num_samples, labels, guidance, predict)
-        return _last_image(self.ddim_steps(start, steps, eta, predict=predict))
+        return last_image(self.ddim_steps(start, steps, eta, predict=predict))
 
-    def starting_noise(
-        self, num_samples: int, image_size: int | tuple[int, int] = (28, 28)
-    ) -> Tensor:
+    def starting_noise(self, num_samples: int, image_size: ImageSize = (28, 28)) -> Tensor:
         """Tire x_T de N(0, I), de forme [num_samples, C, H, W], sur l'appareil du modèle.
 
         Raises:
             TypeError: nombre d'images qui n'est pas entier.
             ValueError: aucune image demandée, ou taille qui n'est ni un côté ni un couple.
         """
-        num_samples = check_whole("num_samples", num_samples)
-        channels = getattr(self.model, "in_channels", 1)
-        sides = _sides(image_size, self._smallest_side())
-        return torch.randn(num_samples, channels, *sides, device=self.betas.device)
+        return starting_noise(self.model, num_samples, image_size, self.betas.device)
 
     # --- vérifications ----------------------------------------------------------------------------
 
@@ -356,66 +352,8 @@ class DDPM(nn.Module):
             raise ValueError(f"{wanted}, reçu {t.tolist()}.")
         return t.expand(len(x))
 
-    def _check_images(self, x0: Tensor) -> Tensor:
-        """Renvoie le plus petit pixel, si ce sont des images [B, C, H, W] dans [-1, 1]."""
-        check_real_images(x0, _TO_CENTRED)
-        self._check_shape(x0)
-        low, high = x0.aminmax()
-        if not (low >= -1 and high <= 1):  # vrai aussi pour NaN
-            found = f"de {rounded(low)} à {rounded(high)}"
-            raise ValueError(f"images hors de [-1, 1] ({found}) : {_TO_CENTRED}.")
-        return low
-
-    def _check_shape(self, x: Tensor) -> None:
-        """Refuse ce qui n'est pas [B, C, H, W], B ≥ 1, que le modèle sache lire."""
-        channels, smallest = getattr(self.model, "in_channels", None), self._smallest_side()
-        is_batch = check_tensor(x).dim() == 4 and len(x) and channels in (None, x.shape[1])
-        if not is_batch or min(x.shape[2:]) < smallest:
-            raise ValueError(
-                f"images [B, {channels or 'C'}, H, W] attendues, B au moins 1, H et W au moins "
-                f"{smallest}, reçu {list(x.shape)}."
-            )
-
-    def _smallest_side(self) -> int:
-        return getattr(self.model, "smallest_side", 1)
-
-
-def _sides(image_size: int | tuple[int, int], smallest: int) -> tuple[int, int]:
-    """Hauteur et largeur, d'un couple ou du côté d'un carré, d'au moins `smallest` pixels."""
-    sides = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
-    try:
-        height, width = (check_whole("image_size", side, smallest) for side in sides)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "image_size : (hauteur, largeur) attendu, comme (28, 28), ou le côté d'un carré, en "
-            f"pixels entiers, {smallest} au moins, reçu {received(image_size)}."
-        ) from error
-    return height, width
-
-
-def _last_image(states: Iterator[tuple[int, Tensor]]) -> Tensor:
-    """Le dernier état, ramené de [-1, 1] à [0, 1]."""
-    _, x = deque(states, maxlen=1).pop()  # sans garder les autres en mémoire
-    return ((x + 1) / 2).clamp(0, 1)
-
 
 def _check_share(unlabelled: float) -> None:
     check_real("unlabelled", unlabelled)
     if not 0 <= unlabelled <= 1:  # vrai aussi pour NaN
         raise ValueError(f"unlabelled : une part entre 0 et 1 attendue, reçu {unlabelled}.")
-
-
-_TO_CENTRED = (
-    "les lots de `images.batches(…, value_range=(-1., 1.))` y sont ; sinon, x0 = 2 x - 1, ou "
-    "x0 = octets / 127.5 - 1"
-)
-
-
-def _warn_if_not_centred(low: Tensor) -> None:
-    """Avertit, une fois par ligne appelante, si le plus petit pixel n'est pas négatif."""
-    if low >= 0:
-        warnings.warn(
-            "aucun pixel de x0 n'est négatif ; or la diffusion apprend d'images dans [-1, 1] : "
-            f"{_TO_CENTRED}.",
-            stacklevel=3,
-        )

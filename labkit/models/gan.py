@@ -19,6 +19,7 @@ from labkit.edges import check_whole, received
 from labkit.models.checks import (
     check_codes,
     check_dtype,
+    check_penalty,
     check_sizes,
     check_unit_interval,
     inputs_are_trusted,
@@ -211,6 +212,7 @@ def unit_gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, weight: fl
 # --- les pas --------------------------------------------------------------------------------------
 
 
+@check_penalty
 def discriminator_step(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -231,7 +233,8 @@ def discriminator_step(
             `partial(r1_penalty, gamma=1.0)`.
 
     Raises:
-        TypeError: perte donnée par son nom ; au pas, lot qui n'est pas (images, classes).
+        TypeError: perte donnée par son nom, pénalité dont un réglage n'est pas donné ; au pas, lot
+            qui n'est pas (images, classes).
         ValueError: au pas, images hors de [0, 1], l'intervalle où G dessine, ou d'un autre nombre
             de pixels.
     """
@@ -253,11 +256,12 @@ def discriminator_step(
     return step
 
 
+@check_penalty
 def penalty_step(generator: nn.Module, discriminator: nn.Module, penalty: Penalty) -> Callable:
     """Donne le pas qui n'apprend à D que la pénalité, pour la jouer de loin en loin.
 
     Jouée un pas sur n (`Player(…, every=n)`), elle se donne n fois plus forte (Karras et coll.,
-    2020, § 3.1). Les arguments sont ceux de `discriminator_step`.
+    2020, § 3.1). Les arguments et les erreurs sont ceux de `discriminator_step`.
     """
 
     def step(batch: Sequence[Tensor]) -> dict[str, Tensor]:

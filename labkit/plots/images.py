@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from labkit.edges import check_whole
-from labkit.plots.pixels import Images, as_images, montage, white_gap
+from labkit.plots.pixels import Images, as_images, gap_of, montage, transparent_gaps
 from labkit.plots.style import PIXELS, LabFigure, axes_or_new, finish
 from labkit.tables import number
 
@@ -32,12 +32,14 @@ def _draw_montage(
 ) -> LabFigure:
     """Dessine des images déjà passées par `as_images` ; marges à gauche et en haut, en pouces."""
     height, width = images.shape[1:3]
-    gap, top = white_gap(width), round(0.4 * height) if titles is not None else 0
+    gap, top = gap_of(width), round(0.4 * height) if titles is not None else 0
     canvas = montage(images, columns, gap, top)
-    size_x = min(9.0, 0.75 * columns + 0.4)
+    # Une légende demande de la place ; sans elle, la grille tient sur un téléphone.
+    labelled = titles is not None or margins[0] > 0
+    size_x = min(6.6, 0.75 * columns + 0.4) if labelled else min(5.4, 0.5 * columns + 0.4)
     size_y = size_x * canvas.shape[0] / canvas.shape[1] + (0.35 if title else 0)
     ax = axes_or_new(ax, (size_x + margins[0], size_y + margins[1]))
-    ax.imshow(canvas, **PIXELS)
+    ax.imshow(transparent_gaps(canvas), **PIXELS)
     ax.set_axis_off()
     for index, text in enumerate(titles or ()):
         x = (index % columns) * (width + gap) + (width - 1) / 2
@@ -103,8 +105,8 @@ def image_table(
     count, images = len(pictures[0]), np.concatenate(pictures)
     sentence = f"Tableau d'images, {len(rows)} lignes ({', '.join(rows)}) sur {count} colonnes"
     sentence += "." if columns is None else f" ({', '.join(map(str, columns))})."
-    # La place des légendes : un dixième de pouce par caractère à gauche, une ligne en haut.
-    margins = 0.1 * max(map(len, rows)) + 0.1, 0.2 if columns is None else 0.3
+    # La place des légendes : un douzième de pouce par caractère à gauche, une ligne en haut.
+    margins = max(map(len, rows)) / 12 + 0.1, 0.2 if columns is None else 0.3
     title_pad = None if columns is None else 16  # au-dessus des légendes de colonnes
     figure = _draw_montage(images, count, None, title, sentence, ax, margins, title_pad)
     if ax is None:
@@ -129,7 +131,7 @@ def _label_table(
 ) -> None:
     """Écrit les légendes autour d'un tableau d'images de cette taille, [H, W]."""
     height, width = size
-    gap = white_gap(width)
+    gap = gap_of(width)
     for index, label in enumerate(rows):
         y = index * (height + gap) + (height - 1) / 2
         ax.text(-2 * gap, y, label, ha="right", va="center", fontsize=9)
@@ -144,17 +146,29 @@ class LabAnimation:
     Attributes:
         gif: le fichier, en octets.
         alt: description, lue par les lecteurs d'écran.
+        conclusion: ce qu'il faut en conclure, écrit dessous.
     """
+
+    conclusion = ""
 
     def __init__(self, gif: bytes, alt: str, width: int):
         self.gif, self.alt, self._width = gif, alt, width
+
+    def caption(self, sentence: str) -> LabAnimation:
+        """Écrit dessous ce qu'il faut en conclure : la phrase `sentence`. Renvoie l'animation."""
+        self.conclusion = sentence
+        return self
 
     def _repr_html_(self) -> str:
         content = base64.b64encode(self.gif).decode("ascii")
         # Le navigateur agrandit : le fichier garde un octet par pixel dessiné.
         style = f"width: {self._width}px; max-width: 100%; image-rendering: pixelated"
-        source = f"data:image/gif;base64,{content}"
-        return f'<img src="{source}" alt="{html.escape(self.alt)}" style="{style}">'
+        source, caption = f"data:image/gif;base64,{content}", html.escape(self.conclusion)
+        image = (
+            f'<img src="{source}" alt="{html.escape(self.alt)}" data-caption="{caption}" '
+            f'style="{style}">'
+        )
+        return f"{image}<p><em>{caption}</em></p>" if caption else image
 
 
 def animation(
@@ -193,9 +207,9 @@ def animation(
 
 def _page(images: np.ndarray, columns: int, progress: float) -> Image.Image:
     """Une image de l'animation : la grille, et le trait qui avance de 0 à 1."""
-    canvas = montage(images, min(columns, len(images)), white_gap(images.shape[2]))
+    canvas = montage(images, min(columns, len(images)), gap_of(images.shape[2]))
     below = ((0, 3), (0, 0), (0, 0))[: canvas.ndim]
-    canvas = np.pad(canvas, below, constant_values=1)
+    canvas = np.pad(np.nan_to_num(canvas, nan=1.0), below, constant_values=1)
     canvas[-2:, : round(canvas.shape[1] * progress)] = 0.4
     return Image.fromarray((canvas * 255).round().astype(np.uint8))
 

@@ -107,27 +107,38 @@ def _to_unit_scale(array: np.ndarray, name: str) -> np.ndarray:
     return (array.astype(np.float32) / top).clip(0, 1)
 
 
-def white_gap(width: int) -> int:
-    """Pixels blancs entre deux images de cette largeur."""
+def gap_of(width: int) -> int:
+    """Pixels vides entre deux images de cette largeur."""
     return max(1, width // 14)
 
 
 def montage(images: np.ndarray, columns: int, gap: int, top: int = 0) -> np.ndarray:
-    """Assemble des images [N, H, W(, 3)] en une seule, `top` pixels blancs au-dessus de chacune.
+    """Assemble des images [N, H, W(, 3)] en une seule, NaN là où il n'y a pas d'image.
 
     Args:
         images: images déjà passées par `as_images`.
         columns: nombre d'images par ligne.
-        gap: pixels blancs entre deux images.
-        top: pixels blancs au-dessus de chaque image.
+        gap: pixels vides entre deux images.
+        top: pixels vides au-dessus de chaque image.
     """
     count, height, width = images.shape[:3]
     rows = -(-count // columns)
-    canvas = np.ones(
-        (rows * (height + top + gap), columns * (width + gap) - gap, *images.shape[3:]), np.float32
-    )
+    size = rows * (height + top + gap), columns * (width + gap) - gap, *images.shape[3:]
+    canvas = np.full(size, np.nan, np.float32)
     for index, image in enumerate(images):
         y = (index // columns) * (height + top + gap) + top
         x = (index % columns) * (width + gap)
         canvas[y : y + height, x : x + width] = image
     return canvas[:-gap] if gap else canvas
+
+
+def transparent_gaps(canvas: np.ndarray) -> np.ndarray:
+    """Le même assemblage, transparent là où il est vide, pour `imshow`.
+
+    Args:
+        canvas: ce que renvoie `montage` ; un assemblage gris reste tel quel, NaN y est transparent.
+    """
+    if canvas.ndim == 2:
+        return canvas
+    opacity = ~np.isnan(canvas[..., :1])
+    return np.concatenate([np.nan_to_num(canvas), opacity], axis=-1)

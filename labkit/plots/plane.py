@@ -71,7 +71,7 @@ def point_cloud(
         scaled = pushes * (_LONGEST / max(np.linalg.norm(pushes, axis=1).max(), 1e-12))
         ax.quiver(
             *drawn.T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.004,
-            color="#555555", zorder=2,
+            color="#555555", zorder=2, rasterized=True,
         )  # fmt: skip
     ax.scatter(
         *real.T, s=10, facecolors="none", edgecolors=_REAL, linewidths=0.7, label="vrais points",
@@ -120,7 +120,7 @@ def square_map(
     ax.set_facecolor("#dddddd")
     image = ax.imshow(
         values.reshape(side, side), cmap=_OPINION, vmin=0, vmax=1, origin="lower",
-        extent=(-1, 1, -1, 1), interpolation="nearest",
+        extent=(-1, 1, -1, 1), interpolation="none",
     )  # fmt: skip
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.75, ticks=[0, 0.5, 1])
     bar.ax.set_yticklabels(["0", "1/2", "1"])

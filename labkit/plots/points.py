@@ -15,6 +15,7 @@ from labkit.plots.pixels import as_images, montage
 from labkit.plots.style import (
     PALETTE,
     PIXELS,
+    WIDTH,
     Array,
     LabFigure,
     as_array,
@@ -109,7 +110,7 @@ def latent_scatter(
     z, labels = as_numbers(z, "z"), _whole_labels(labels)
     _check_codes_and_classes(z, labels, classes)
     points, axis_name = _project(z)
-    ax = axes_or_new(ax, (6.0, 5.4))
+    ax = axes_or_new(ax, (WIDTH, 4.6))
     for label in np.unique(labels):
         cloud = points[labels == label]
         color = PALETTE[label % 10]
@@ -163,7 +164,7 @@ def latent_manifold(
     z = torch.stack([xs.repeat(size), ys.repeat_interleave(size)], dim=1)  # [size², 2]
     with torch.no_grad():
         images = as_images(decode(z), "decode(z)")
-    ax = axes_or_new(ax, (6.4, 6.4))
+    ax = axes_or_new(ax, (WIDTH, WIDTH))
     # Les bornes passent par le centre des vignettes extrêmes.
     half_x = (x_range[1] - x_range[0]) / (size - 1) / 2
     half_y = (y_range[1] - y_range[0]) / (size - 1) / 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import inspect
 import io
@@ -27,8 +26,12 @@ PALETTE = [
 
 Array = np.ndarray | torch.Tensor
 
+# Largeur d'une figure à un repère, en pouces : son texte de 10 points garde 9 pixels sur un
+# téléphone, dont la colonne en fait 328.
+WIDTH = 5.0
+
 # Le reste est le style d'origine de matplotlib. Son fond blanc opaque garde à la figure ses
-# contrastes quelle que soit la page qui la porte.
+# contrastes quelle que soit la page qui la porte ; le site, lui, accorde les traits à son fond.
 _STYLE = {
     "figure.dpi": 144,
     "figure.constrained_layout.use": True,
@@ -39,10 +42,14 @@ _STYLE = {
     "axes.axisbelow": True,
     "grid.color": "#e3e3e3",
     "grid.linewidth": 0.6,
+    "svg.hashsalt": "labkit",  # deux fois la même figure, deux fois le même fichier
 }
-# Des pixels tels quels : ni étirés entre leurs extrêmes, ni lissés.
-PIXELS = {"cmap": "gray", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+# Des pixels tels quels : ni étirés entre leurs extrêmes, ni lissés, ni recalculés dans un SVG.
+PIXELS = {"cmap": "gray", "vmin": 0, "vmax": 1, "interpolation": "none"}
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _TITLE_SIZE = 11
+_MOST_MARKS = 300  # au-delà, un fichier vectoriel pèserait plus que ses pixels
+CAPTION_MARK = "labkit-legende"
 _CSS_PIXELS_PER_INCH = 96
 
 
@@ -84,6 +91,11 @@ _DRAWING = [
 class LabAxes(Axes):
     """Repère au style du cours, y compris dans ce qu'un lab y ajoute."""
 
+    def scatter(self, x, y, *args, **options):
+        """Marque les points x [N], y [N], comme `Axes.scatter` ; une foule l'est en pixels."""
+        options.setdefault("rasterized", as_array(x).size > _MOST_MARKS)
+        return super().scatter(x, y, *args, **options)
+
     def twinx(self, *args, **options) -> Axes:
         """Ajoute une échelle à droite, sans seconde grille."""
         twin = super().twinx(*args, **options)
@@ -97,14 +109,16 @@ class LabAxes(Axes):
     "supxlabel", "supylabel", "text",
 )  # fmt: skip
 class LabFigure(Figure):
-    """Figure matplotlib qui porte son texte de remplacement dans la sortie du notebook.
+    """Figure matplotlib vectorielle, qui porte dans la sortie du notebook son texte et sa légende.
 
     Attributes:
         alt: description en une ou quelques phrases, lue par les lecteurs d'écran.
+        conclusion: ce qu'il faut en conclure, écrit sous la figure.
         axes_grid: repères de la figure, tableau [lignes, colonnes].
     """
 
     alt = ""
+    conclusion = ""
     axes_grid: np.ndarray
 
     def add_subplot(self, *args, **options) -> Axes:
@@ -118,14 +132,27 @@ class LabFigure(Figure):
         self.alt = f"{self.alt} {sentence}".strip()
         return self
 
+    def caption(self, sentence: str) -> LabFigure:
+        """Écrit sous la figure ce qu'il faut en conclure : la phrase `sentence`. Renvoie la figure.
+
+        Le site numérote cette légende ; sans elle, il y met les titres, ou la description.
+        """
+        self.conclusion = sentence
+        return self
+
+    def _titles(self) -> str:
+        return " · ".join(title for ax in self.axes if (title := ax.get_title()))
+
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
+        buffer = io.StringIO()
+        self.savefig(buffer, format="svg", metadata=_NO_METADATA)
+        svg = buffer.getvalue()
         width = round(self.get_figwidth() * _CSS_PIXELS_PER_INCH)
-        png = base64.b64encode(buffer.getvalue()).decode("ascii")
+        caption = self.conclusion or self._titles() or self.alt
+        facts = {"alt": self.alt, "caption": caption, "width": width}
         return (
-            {"image/png": png, "text/plain": self.alt},
-            {"image/png": {"alt": self.alt, "width": width}},
+            {"image/svg+xml": svg[svg.index("<svg") :], "text/plain": self.alt},
+            {"image/svg+xml": facts},
         )
 
     def _ipython_display_(self) -> None:
@@ -135,6 +162,18 @@ class LabFigure(Figure):
 
         contents, metadata = self._repr_mimebundle_()
         display(contents, metadata=metadata, raw=True)
+        show_caption(self.conclusion)
+
+
+def show_caption(sentence: str) -> None:
+    """Écrit une légende sous ce qui vient d'être montré, s'il y en a une."""
+    if not sentence:
+        return
+    from IPython.display import display
+
+    # Le site la reconnaît à cette marque, et la met ailleurs.
+    contents = {"text/markdown": f"*{sentence}*", "text/plain": sentence}
+    display(contents, metadata={CAPTION_MARK: True}, raw=True)
 
 
 class _CommaFormatter(ScalarFormatter):
@@ -153,7 +192,7 @@ def use_decimal_comma(ax: Axes) -> None:
 
 
 def new_figure(
-    rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.4, 4.0)
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = (WIDTH, 3.4)
 ) -> LabFigure:
     """Crée une figure au style du cours, à remplir par les fonctions qui acceptent `ax=`.
 
@@ -172,7 +211,7 @@ def new_figure(
     return figure
 
 
-def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes:
+def axes_or_new(ax: Axes | None, size: tuple[float, float] = (WIDTH, 3.4)) -> Axes:
     """Le repère où dessiner.
 
     Args:
@@ -191,7 +230,15 @@ def legend_below(ax: Axes, artists: Sequence[Artist]) -> None:
     """
     names = [artist.get_label() for artist in artists]
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17)}
-    ax.legend(artists, names, ncols=3, frameon=False, **place)
+    ax.legend(artists, names, ncols=_legend_columns(ax, names), frameon=False, **place)
+
+
+def _legend_columns(ax: Axes, names: Sequence[str]) -> int:
+    """Le nombre de colonnes, 3 au plus, qui tient sous le repère."""
+    place = ax.get_subplotspec()
+    inches = ax.figure.get_figwidth() / (place.get_gridspec().ncols if place else 1)
+    longest = max(map(len, names), default=0) * 0.075 + 0.5  # pouces, trait de rappel compris
+    return int(np.clip(inches // longest, 1, 3))
 
 
 def finish(ax: Axes, title: str | None, sentence: str, title_pad: float | None = None) -> LabFigure:

@@ -244,9 +244,9 @@ def test_an_experiment_asks_for_a_prediction_first(open_page):
 
 def test_what_the_experiments_say_holds(open_page):
     """Les verdicts affichés, remesurés dans la page sur leur graine."""
-    play = """([rank, changes]) => {
+    play = """([rank, changes, steps = 500]) => {
       const played = game.createGame({ ...scenarios[rank].rules, batchSize: 128, ...changes });
-      for (let k = 0; k < 500; k++) game.step(played);
+      for (let k = 0; k < steps; k++) game.step(played);
       return { js: game.measure(played).js, loss: played.losses.discriminator };
     }"""
     page = open_paused(open_page)
@@ -255,6 +255,11 @@ def test_what_the_experiments_say_holds(open_page):
     relieved = page.evaluate(play, [2, {"updates": [1, 1]}])
     adam = page.evaluate(play, [2, {"optimizer": "adam", "rates": [2e-3, 1e-3]}])
     assert strong["js"] > 1.3 * relieved["js"] and strong["js"] > 2 * adam["js"]
+    (early, late), (early_one, late_one) = (
+        [page.evaluate(play, [3, {"updates": updates}, steps])["js"] for steps in (200, 600)]
+        for updates in ([5, 1], [1, 1])
+    )
+    assert early < 0.7 * early_one and abs(late - late_one) < 0.03
 
 
 def test_everything_is_reached_by_keyboard(open_page):

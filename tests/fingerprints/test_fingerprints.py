@@ -78,6 +78,22 @@ def edited(*pairs):
     return changes(before, after)
 
 
+DECORATOR = """from functools import wraps
+
+
+def {name}(function):
+    @wraps(function)
+    def checked(x):
+        assert x >= 0
+        return function(x)
+
+    return checked
+
+
+@{name}
+def halve(x):"""
+
+
 @pytest.mark.parametrize(
     "pair",
     [
@@ -86,8 +102,9 @@ def edited(*pairs):
         ("return x / 2", "return (\n        x / 2\n    )"),
         ('"samples": 500', '"samples": 600'),  # le pas ne lit que SETTINGS["lr"]
         ("import torch", "import torch\n\n\ndef unrelated():\n    return 1"),
+        ("def halve(x):", DECORATOR.format(name="check_sign")),
     ],
-    ids=["comment", "docstring", "layout", "unread setting", "unrelated function"],
+    ids=["comment", "docstring", "layout", "unread setting", "unrelated function", "check"],
 )
 def test_what_does_not_matter_changes_nothing(pair):
     assert edited(pair) == []
@@ -101,13 +118,26 @@ def test_what_does_not_matter_changes_nothing(pair):
             "le programme de `Scale.apply` a changé",
         ),
         (("return x / 2", "return x / 3"), "le programme de `halve` a changé"),
+        (
+            ("def halve(x):", DECORATOR.format(name="positive")),
+            "le programme de `halve` a changé",
+        ),
         (('"loss": weight', '"loss": 2 * weight'), "le programme de `make_step.step` a changé"),
         (("make_step(model, 0.5)", "make_step(model, 0.25)"), "make_step.step.weight : 0,5 → 0,25"),
         (('"lr": 0.001', '"lr": 0.004'), "SETTINGS.lr : 0,001 → 0,004"),
         (("BETA = 1.0", "BETA = 2.0"), "make_step.step.beta : 1,0 → 2,0"),
         (("factor = 3", "factor = 4"), "Scale.factor : 3 → 4"),
     ],
-    ids=["method", "two calls deep", "constant", "closure", "global", "default", "class value"],
+    ids=[
+        "method",
+        "two calls deep",
+        "decorator",
+        "constant",
+        "closure",
+        "global",
+        "default",
+        "class value",
+    ],
 )
 def test_what_matters_is_named(pair, phrase):
     assert edited(pair) == [f"step.{phrase}" if " : " in phrase else phrase]

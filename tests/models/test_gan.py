@@ -633,6 +633,27 @@ def test_a_loss_is_not_a_name(step):
         step(*dense_networks(), "minimax")
 
 
+@pytest.mark.parametrize("step", [discriminator_step, penalty_step])
+@pytest.mark.parametrize(("penalty", "message"), [
+    (r1_penalty, r"r1_penalty attend encore gamma\. .*partial\(r1_penalty, gamma=1\.0\)"),
+    (partial(unit_gradient_penalty), "unit_gradient_penalty attend encore weight"),
+    (1.0, r"penalty attend une fonction .*, reçu 1\.0 : écrivez partial\(r1_penalty"),
+])  # fmt: skip
+def test_a_penalty_comes_with_its_weight(step, penalty, message):
+    with pytest.raises(TypeError, match=message):
+        step(*dense_networks(), penalty=penalty)
+
+
+@pytest.mark.parametrize("penalty", [
+    *PENALTIES,
+    lambda critic, real, fake: critic(real).square().mean(),
+    lambda critic, real, fake, weight=2.0: weight * critic(fake).square().mean(),
+])  # fmt: skip
+def test_any_penalty_of_three_arguments_is_taken(penalty):
+    batch = torch.rand(4, 784), torch.zeros(4).long()
+    assert penalty_step(*dense_networks(), penalty)(batch)["loss"] >= 0
+
+
 @pytest.mark.parametrize("step", [
     discriminator_step, generator_step, partial(penalty_step, penalty=PENALTIES[0]),
 ])  # fmt: skip

@@ -18,12 +18,12 @@ def test_image_grid_pixels(cast):
     canvas = shown(plots.image_grid(cast(images), columns=3))
     gap = 2  # un quatorzième de la largeur
     assert canvas.shape == (3 * 28 + 2 * gap, 3 * 28 + 2 * gap)
-    white = np.ones_like(canvas, dtype=bool)
+    empty = np.ones_like(canvas, dtype=bool)
     for index in range(7):
         y, x = (index // 3) * (28 + gap), (index % 3) * (28 + gap)
         np.testing.assert_array_equal(canvas[y : y + 28, x : x + 28], images[index, 0])
-        white[y : y + 28, x : x + 28] = False
-    assert (canvas[white] == 1).all()
+        empty[y : y + 28, x : x + 28] = False
+    assert np.isnan(canvas[empty]).all()
 
 
 @pytest.mark.parametrize("reshape", [
@@ -39,10 +39,12 @@ def test_every_shape_and_type_of_images_gives_the_same_picture(reshape):
 def test_colour_images():
     images = np.random.default_rng(0).random((4, 3, 14, 14), dtype=np.float32)
     grid = shown(plots.image_grid(images, columns=2))
-    assert grid.shape == (29, 29, 3)
-    np.testing.assert_array_equal(grid[15:, 15:], np.moveaxis(images[3], 0, -1))
+    assert grid.shape == (29, 29, 4)
+    np.testing.assert_array_equal(grid[15:, 15:, :3], np.moveaxis(images[3], 0, -1))
+    assert (grid[15:, 15:, 3] == 1).all()
+    assert (grid[14, :, 3] == 0).all()
     pairs = shown(plots.reconstructions(images, images / 2))
-    np.testing.assert_array_equal(pairs[15:, :14], np.moveaxis(images[0] / 2, 0, -1))
+    np.testing.assert_array_equal(pairs[15:, :14, :3], np.moveaxis(images[0] / 2, 0, -1))
 
 
 def test_tensor_that_requires_grad_or_is_bf16():

@@ -14,6 +14,7 @@ import torch
 from matplotlib.colors import to_rgb
 
 from labkit import plots
+from labkit.plots.style import CAPTION_MARK
 from tests.plots.pictures import gray_levels
 
 Z, LABELS = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12) % 2
@@ -52,15 +53,33 @@ def test_every_figure_describes_itself_in_the_notebook(draw):
     assert figure.alt.endswith(" Une phrase de plus.")
     contents, metadata = figure._repr_mimebundle_()
     width = round(96 * figure.get_figwidth())
-    assert metadata == {"image/png": {"alt": figure.alt, "width": width}}
+    facts = {"alt": figure.alt, "caption": "Titre", "width": width}
+    assert metadata == {"image/svg+xml": facts}
     assert contents["text/plain"] == figure.alt
-    pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(contents["image/png"])))
-    # Une fois et demie la largeur affichée : net sur les écrans denses.
-    assert pixels.shape[1] == pytest.approx(1.5 * width, abs=2)
+    svg = contents["image/svg+xml"]
+    assert svg.startswith("<svg ")
     # Fond blanc opaque : lisible sur une page sombre.
-    assert (pixels[[0, 0, -1, -1], [0, -1, 0, -1]] == 1).all()
-    if pixels.shape[2] == 4:
-        assert (pixels[..., 3] == 1).all()
+    assert 'style="fill: #ffffff"' in svg
+    again, _ = draw(title="Titre")._repr_mimebundle_()
+    assert again["image/svg+xml"] == svg  # deux fois la même figure, le même fichier
+
+
+def test_the_caption_says_what_to_conclude():
+    figure = plots.loss_curves({"a": [1.0, 2.0]}, title="Titre")
+    assert figure.caption("La perte monte.") is figure
+    facts = figure._repr_mimebundle_()[1]["image/svg+xml"]
+    assert facts["caption"] == "La perte monte."
+    bare = plots.new_figure(1, 2).describe("Deux repères vides.")
+    facts = bare._repr_mimebundle_()[1]["image/svg+xml"]
+    assert facts["caption"] == "Deux repères vides."
+
+
+def test_images_keep_their_pixels_in_the_file():
+    svg = plots.image_grid(gray_levels(3))._repr_mimebundle_()[0]["image/svg+xml"]
+    encoded = re.search(r"base64,([A-Za-z0-9+/=\s]+)", svg)[1]
+    pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(encoded)))
+    assert pixels.shape[:2] == (14, 44)  # ceux que l'on a donnés, non ceux de l'écran
+    assert (pixels[:, 14, 3] == 0).all()  # rien entre deux images
 
 
 @pytest.mark.parametrize("draw", ALL.values(), ids=ALL)
@@ -248,7 +267,26 @@ def test_figure_formats_of_ipython_keep_text_and_width(shell, formats):
         display(figure)
     (output,) = captured.outputs
     assert output.data["text/plain"] == "Une figure vide."
-    assert output.metadata == {"image/png": {"alt": "Une figure vide.", "width": 480}}
-    shown = base64.b64decode(output.data["image/png"])
-    assert matplotlib.image.imread(io.BytesIO(shown)).shape[:2] == (432, 720)
+    facts = {"alt": "Une figure vide.", "caption": "Une figure vide.", "width": 480}
+    assert output.metadata == {"image/svg+xml": facts}
+    assert 'viewBox="0 0 360 216"' in output.data["image/svg+xml"]
     assert shell.display_formatter.format(figure) == ({}, {})  # rien n'est montré deux fois
+
+
+def test_a_notebook_shows_the_caption_below_the_figure(shell):
+    from IPython.display import display
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as captured:
+        display(plots.new_figure().caption("Rien à voir."))
+    _, caption = captured.outputs
+    assert caption.data["text/markdown"] == "*Rien à voir.*"
+    assert caption.metadata == {CAPTION_MARK: True}
+
+
+@pytest.mark.parametrize(("count", "rasterized"), [(300, False), (301, True)])
+def test_a_large_cloud_is_drawn_in_pixels(count, rasterized):
+    ax = plots.new_figure().axes_grid[0, 0]
+    for x in (np.zeros(count), torch.zeros(count), [0] * count):
+        assert ax.scatter(x, x).get_rasterized() is rasterized
+    assert ax.scatter(x, x, rasterized=False).get_rasterized() is False

@@ -42,7 +42,7 @@ def code(source: str, *tags: str, text: str = ""):
 def good_lab(title: str = "Lab 1 — L'essai") -> nbformat.NotebookNode:
     """Un lab minimal qui respecte le contrat."""
     cells = [
-        new_markdown_cell(f"# {title}\n\nObjectifs : essayer."),
+        new_markdown_cell(f"# {title}\n\nObjectifs : essayer.\n\n**Durée** : deux à trois heures."),
         code('profil = "rapide"\ngraine = 0', "parameters"),
         code(SETUP.format(address=ADDRESS)),
         new_markdown_cell("## Théorie\n\n**Prédiction.** Que vaut $1 + 1$ ?"),
@@ -87,7 +87,8 @@ def course(tmp_path):
     (tmp_path / "book" / "index.md").write_text("# Bienvenue\n", encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters:\n"
-        "  - file: labs/01_essai\n  - file: book/questions\n  - file: book/status\n",
+        "  - file: labs/01_essai\n  - file: book/questions\n  - file: book/results\n"
+        "  - file: book/status\n",
         encoding="utf-8",
     )
     (tmp_path / "_config.yml").write_text(

@@ -5,7 +5,18 @@ from tools import check_site
 GOOD = """<!doctype html><html lang="fr"><head><meta name="viewport" content="width=device-width">
 <meta charset="utf-8"><title>Essai</title></head><body><main><article><h1>Essai</h1>
 <p>Deux prix : 3 $ et 4 $.</p>
-<details><summary>Réponse</summary>Oui.</details></article></main></body></html>"""
+<details><summary>Réponse</summary>Oui.</details>
+<script>
+  const root = document.documentElement;
+  let mode;
+  addEventListener("beforeprint", () => {
+    mode = root.dataset.theme;
+    root.dataset.theme = "light";
+  });
+  addEventListener("afterprint", () => {
+    if (mode) root.dataset.theme = mode; else delete root.dataset.theme;
+  });
+</script></article></main></body></html>"""
 
 BAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Essai</title>
 <script src="https://cdn.example/mathjax.js"></script></head><body><main><article>
@@ -17,6 +28,7 @@ BAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Essai
 FACTS = {
     "language": "fr",
     "raw": [],
+    "mathFont": True,
     "unrendered": 0,
     "badMath": [],
     "formulas": 3,
@@ -35,6 +47,7 @@ def test_a_sound_page_has_no_anomaly():
     [
         ({"language": "en"}, "langue"),
         ({"raw": ["$x$"]}, "non composé"),
+        ({"mathFont": False}, "police des formules"),
         ({"unrendered": 2}, "sans rendu"),
         ({"badMath": ["Undefined"]}, "erronée"),
         ({"badImages": ["a.png"]}, "image"),

@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -36,6 +38,8 @@ def test_status_holds_time_memory_and_versions(run):
     assert [lab["status"] for lab in saved["labs"]] == ["réussi", "échec"]
     assert records[0]["seconds"] > 0
     assert records[0]["peak_mib"] > 10
+    assert records[0]["cpu_seconds"] > 0 or sys.platform == "win32"
+    assert records[0]["old_laptop"] is False
     assert {"python", "numpy"} <= set(records[0]["versions"])
 
 
@@ -61,13 +65,22 @@ def test_unchanged_lab_is_not_executed_again(run, capsys):
     assert "inchangé" in capsys.readouterr().out
 
 
-def test_fingerprint_follows_sources_parameters_and_package(run):
-    root, paths, _, _ = run
-    first = execute.fingerprint(paths[0], PARAMETERS, root / "labkit")
-    assert first != execute.fingerprint(paths[1], PARAMETERS, root / "labkit")
-    assert first != execute.fingerprint(paths[0], {"profil": "rapide"}, root / "labkit")
-    (root / "labkit" / "model.py").write_text("x = 1\n", encoding="utf-8")
-    assert first != execute.fingerprint(paths[0], PARAMETERS, root / "labkit")
+def test_an_old_laptop_is_played_in_the_kernel_and_once(run):
+    """Une exécution ordinaire n'en tient pas lieu ; l'inverse, si."""
+    root, _, output, _ = run
+    names = [*execute.OLD_PROCESSOR, "OMP_NUM_THREADS"]
+    lab = root / "labs" / "03_old.ipynb"
+    notebooks.write(small_lab(f"import os\nprint([os.environ.get(n) for n in {names}])"), lab)
+    arguments = [lab], output, PARAMETERS, root / "labkit"
+    execute.execute_all(*arguments)
+    (record,) = execute.execute_all(*arguments, old_laptop=True)
+    assert record["old_laptop"] is True
+    path = output / lab.name
+    assert notebooks.read(path).cells[-1].outputs[0].text == "['avx2', 'AVX2', '1']\n"
+    before = path.stat().st_mtime_ns
+    assert execute.execute_all(*arguments, old_laptop=True) == execute.execute_all(*arguments)
+    assert path.stat().st_mtime_ns == before
+    assert not set(execute.OLD_PROCESSOR) & set(os.environ)
 
 
 def test_a_failing_cell_gives_a_nonzero_exit_status(run, monkeypatch, capsys):

@@ -110,3 +110,44 @@ def test_search_ignores_accents_and_leads_to_sections(open_html):
     assert page.locator("li a").get_attribute("href") == "http://localhost/a.html#b"
     page.locator("input").fill("absent")
     page.get_by_text("Rien pour « absent »").wait_for()
+
+
+def test_a_heavy_page_is_reported():
+    assert page_checks.weight([("script", 200_000), ("image", 1_700_000)]) == []
+    scripts, in_all = page_checks.weight([("script", 260_000), ("image", 1_900_000)])
+    assert scripts == "260 ko de scripts, 250 au plus"
+    assert in_all == "page de 2160 ko, 2000 au plus"
+
+
+def test_a_page_prints_in_light_with_its_answers_as_asked(open_html):
+    page = open_html(
+        '<button data-print="ouvertes">Imprimer</button><article><details><summary>R</summary>'
+        "<p>Oui.</p></details></article>"
+    )
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert page_checks.printing(page) == ["page imprimée en sombre"]
+    page.evaluate("window.print = () => { window.printed = document.documentElement.outerHTML; }")
+    page.add_script_tag(path=STATIC / "print.js")
+    assert page_checks.printing(page) == []
+    page.get_by_role("button").click()
+    printed = page.wait_for_function("window.printed").json_value()
+    assert 'data-theme="light"' in printed
+    assert '<details open="">' in printed
+    assert page.locator("details[open]").count() == 0
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_a_figure_says_its_number_and_its_finding_in_legible_text(open_html):
+    pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    figure = (
+        '<main><figure class="lab-figure" id="figure-1"><img alt="a" data-text="0.03" src="{src}" '
+        'style="width: 300px; height: 9px"><figcaption>{caption}</figcaption></figure></main>'
+    )
+    page = open_html(figure.format(src=pixel, caption="Figure 1. Elle monte."))
+    assert page_checks.figures(page, dark=False) + page_checks.figure_texts(page) == []
+    faulty = figure.format(src=f"{pixel}#a.svg", caption="Figure 1.").replace("300px", "200px")
+    page = open_html(faulty)
+    assert page_checks.figures(page, dark=True) == [
+        "figure-1 sans légende", "figure-1 : couleurs de l'autre mode",
+    ]  # fmt: skip
+    assert page_checks.figure_texts(page) == ["texte de 6.0 px dans figure-1"]

@@ -36,10 +36,12 @@ def test_a_prediction_stops_at_the_next_heading(stop):
 
 
 def test_each_figure_of_a_cell_gets_its_own_text():
-    both = f"Avant.{pages.ALT_SEPARATOR}Après."
+    both = f"Avant.{pages.CAPTION_SEPARATOR}Elle monte.{pages.ALT_SEPARATOR}"
+    both += f"Après.{pages.CAPTION_SEPARATOR}"
     page = soup(f'<div class="cell"><img alt="{both}"><img alt="{both}"></div>')
     pages.name_figures(page)
     assert [image["alt"] for image in page.find_all("img")] == ["Avant.", "Après."]
+    assert [image["data-caption"] for image in page.find_all("img")] == ["Elle monte.", ""]
 
 
 def test_a_page_is_described_by_its_first_paragraph():
@@ -84,14 +86,25 @@ def test_a_gif_becomes_a_sheet_and_its_last_frame(tmp_path):
 
 
 def test_pruning_keeps_what_pages_load(tmp_path):
-    kept = ["mathjax/tex-chtml.js", "mathjax/output/chtml/fonts/woff-v2/a.woff", "custom.css"]
-    useless = ["mathjax/sre/fr.json", "scripts/bootstrap.js.map", "locales/fr/x.po"]
+    kept = ["scripts/bootstrap.js", "custom.css"]
+    useless = ["scripts/bootstrap.js.map", "locales/fr/x.po"]
     for name in kept + useless:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("", encoding="utf-8")
     pages.prune(tmp_path)
     found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     assert found == set(kept)
+
+
+def test_pruning_drops_the_rules_of_icons_that_no_page_shows(tmp_path):
+    (tmp_path / "styles").mkdir()
+    sheet = tmp_path / "styles" / "a.css"
+    rules = (
+        '.a{color:red}.fa-star:before{content:"x"}.fa-a,.fa-b{b:c}@media print{.fa-c{d:e}.z{f:g}}'
+    )
+    sheet.write_text(rules, encoding="utf-8")
+    pages.prune(tmp_path)
+    assert sheet.read_text() == ".a{color:red}@media print{.z{f:g}}"
 
 
 def test_sections_are_indexed_without_code_formula_or_glued_words():
@@ -104,3 +117,24 @@ def test_sections_are_indexed_without_code_formula_or_glued_words():
     assert first == {"url": "labs/a.html#a", "title": "Lab", "page": "Lab", "text": "Un. Deux"}
     assert second["url"] == "labs/a.html#b"
     assert second["text"] == "Soit …, donc."
+
+
+def test_each_question_leads_to_the_next():
+    ask = "<p><strong>Question {n}.</strong> Pourquoi ?</p><details>Parce que.</details>"
+    page = soup(
+        '<div id="pst-skip-link"><a href="#main">Passer</a></div><article><section>'
+        + "".join(ask.format(n=n) for n in (1, 2, 3))
+        + "</section></article>"
+    )
+    pages.link_questions(page)
+    assert [p["id"] for p in page.select("p[tabindex]")] == [f"question-{n}" for n in (1, 2, 3)]
+    links = page.select(".next-question a")
+    assert [link["href"] for link in links] == ["#question-2", "#question-3"]
+    assert links[0].find_parent("p").find_previous_sibling().name == "details"
+    assert page.select("#pst-skip-link a")[-1]["href"] == "#question-1"
+
+
+def test_questions_of_several_labs_are_left_alone():
+    page = soup("<article>" + "<p><strong>Question 1.</strong> Ah ?</p>" * 2 + "</article>")
+    pages.link_questions(page)
+    assert page.select("[id], .next-question") == []

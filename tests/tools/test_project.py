@@ -8,24 +8,6 @@ import yaml
 from tools import notebooks
 
 ROOT = notebooks.ROOT
-REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-
-
-def lines():
-    return [line for line in REQUIREMENTS if line and not line.startswith(("#", "-e"))]
-
-
-def test_every_direct_dependency_is_pinned_exactly():
-    assert all(re.fullmatch(r"[\w-]+==[\w.]+(; python_version .+)?", line) for line in lines())
-    assert REQUIREMENTS[-1] == "-e ."
-
-
-def test_every_dependency_of_labkit_is_pinned_in_requirements():
-    block = re.search(r"^dependencies = \[(.*?)^\]", PYPROJECT, re.DOTALL | re.MULTILINE)[1]
-    loose = {re.match(r"[\w-]+", name)[0] for name in re.findall(r'"([^"]+)"', block)}
-    assert loose <= {line.split("==")[0] for line in lines()}
-    assert "==" not in block
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")))
@@ -39,7 +21,7 @@ def test_workflows_are_valid_and_pin_their_actions(path):
 def test_the_table_of_contents_names_existing_pages():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    computed = {"book/questions", "book/status"}
+    computed = {"book/questions", "book/results", "book/status"}
     for file in set(files) - computed:
         suffix = ".ipynb" if file.startswith("labs/") else ".md"
         assert (ROOT / (file + suffix)).exists(), file

@@ -10,7 +10,7 @@ import pytest
 
 from labkit import files
 from labkit.fingerprints import fingerprint
-from tools import execute, references
+from tools import cache, references
 from tools.normalize import KERNEL
 
 SOURCE = "def helper(x):\n    return x + 1\n\n\ndef train():\n    return helper(1)\n"
@@ -165,7 +165,8 @@ def test_remake_executes_then_installs_under_the_name_of_the_execution(course, c
     card = json.loads((course / "labkit" / "reference" / "modele.json").read_text("utf-8"))
     shutil.rmtree(course / "labkit" / "reference")  # l'empreinte d'avant l'installation
     lab = course / "labs" / "02_modele.ipynb"
-    assert card["run"] == execute.fingerprint(lab, references.PROFILE, course / "labkit")
+    code = cache.code_sum(course / "labkit")
+    assert card["run"] == cache.fingerprint(lab, references.PROFILE, code)
     assert references.RUN_VARIABLE not in os.environ
 
 

@@ -1,8 +1,11 @@
+import re
 import shutil
+import subprocess
 
 import pytest
+from jinja2 import Environment, FileSystemLoader
 
-from tools import contract, notebooks, repository
+from tools import contract, notebooks, repository, site, student
 
 TEXT = {".md", ".py", ".toml", ".yml", ".cff", ".ipynb", ".txt", ".css", ".bib"}
 NEW = "https://git.example/ecole/cours"
@@ -45,3 +48,45 @@ def test_no_file_of_this_repository_is_forgotten(tmp_path):
         shutil.copy(root / path, tmp_path / path)
     changed = repository.rewrite(tmp_path, NEW)
     assert sorted(path.relative_to(tmp_path) for path in changed) == sorted(citing)
+
+
+def download_links(depot):
+    """Les adresses que propose le menu de téléchargement d'un lab."""
+    templates = Environment(loader=FileSystemLoader(notebooks.ROOT / "book" / "_templates"))
+    menu = templates.get_template("download.html").render(
+        pagename="labs/01_essai", depot=depot, pathto=lambda page, _: page
+    )
+    return re.findall('href="(.+?)"', menu)
+
+
+def test_colab_opens_the_student_copies_once_there_is_an_address(course):
+    assert site.depot(course) == ""
+    assert not any("://" in link for link in download_links(site.depot(course)))
+    assert repository.main(["https://github.com/ecole/cours"], course) == 0
+    outside = [link for link in download_links(site.depot(course)) if "://" in link]
+    assert outside == [
+        "https://colab.research.google.com/github/ecole/cours/blob/etudiants/01_essai.ipynb",
+        "https://mybinder.org/v2/gh/ecole/cours/etudiants?labpath=01_essai.ipynb",
+    ]
+    workflow = (notebooks.ROOT / ".github" / "workflows" / "site.yml").read_text("utf-8")
+    assert "git push --force origin etudiants" in workflow
+
+
+def test_the_copies_that_colab_opens_install_labkit_from_that_address(course):
+    repository.main(["https://github.com/ecole/cours"], course)
+    assert student.main([], course) == 0
+    copies = course / "_build" / "student"
+    assert (copies / "requirements.txt").read_text() == (
+        "labkit @ git+https://github.com/ecole/cours\n"
+    )
+    text = (copies / "01_essai.ipynb").read_text(encoding="utf-8")
+    assert "git+https://github.com/ecole/cours" in text
+    assert "début solution" not in text and "2 * x" not in text
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make n'est pas sur cette machine")
+def test_make_depot_calls_the_tool_with_its_address():
+    # Lancé par un autre make, il annoncerait le dossier où il entre et dont il sort.
+    command = ["make", "--no-print-directory", "--dry-run", "depot", f"URL={NEW}"]
+    done = subprocess.run(command, cwd=notebooks.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].endswith(f'-m tools.repository "{NEW}"')

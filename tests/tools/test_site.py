@@ -3,13 +3,14 @@ import re
 import pytest
 from nbformat.v4 import new_output
 
-from tools import execute, notebooks, site
+from labkit.plots.style import CAPTION_MARK
+from tools import cache, execute, notebooks, pages, site
 
 
-def figure_output(alt):
-    return new_output(
-        "display_data", data={"image/png": "iVBORw0KGgo="}, metadata={"image/png": {"alt": alt}}
-    )
+def figure_output(alt, caption=""):
+    facts = {"alt": alt, "caption": caption}
+    data = {"image/svg+xml": "<svg></svg>"}
+    return new_output("display_data", data=data, metadata={"image/svg+xml": facts})
 
 
 @pytest.fixture
@@ -18,16 +19,25 @@ def built(course):
     executed = course / "_build" / "executed"
     notebooks.write(notebooks.read(course / "labs" / "01_essai.ipynb"), executed / "01_essai.ipynb")
     record = {"name": "01_essai", "title": "Lab 1 — L'essai", "profil": "rapide", "graine": 0}
-    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": execute.versions()}
+    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": cache.versions()}
     execute.write_status(executed, [record])
     return course
 
 
-def test_alt_text_moves_to_where_the_site_reads_it(lab):
+def test_the_texts_of_figures_move_to_where_the_site_reads_them(lab):
     cell = next(cell for cell in lab.cells if "display(figure)" in cell.source)
-    cell.outputs = [figure_output("Une perte qui décroît.")]
+    repeated = {"data": {"text/plain": "Elle décroît."}, "metadata": {CAPTION_MARK: True}}
+    cell.outputs = [
+        figure_output("Une perte.", "L'écart : il décroît."),
+        new_output("display_data", **repeated),
+        figure_output("Un nuage."),
+    ]
     site.site_notebook(lab)
-    assert cell.metadata["mystnb"]["image"]["alt"] == "Une perte qui décroît."
+    assert len(cell.outputs) == 2
+    texts = cell.metadata["mystnb"]["image"]["alt"].split(pages.ALT_SEPARATOR)
+    first, second = (text.split(pages.CAPTION_SEPARATOR) for text in texts)
+    assert first == ["Une perte.", f"L’écart{site.NO_BREAK_SPACE}: il décroît."]
+    assert second == ["Un nuage.", ""]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +98,7 @@ def test_sources_hold_pages_notebooks_and_computed_pages(built):
         "_toc.yml",
         "book/index.md",
         "book/questions.md",
+        "book/results.md",
         "book/status.md",
         "labs/01_essai.ipynb",
     }
