@@ -133,6 +133,11 @@ WRONG = {
             "    return scores.masked_fill(hidden, -math.inf).softmax(-1)",
             "NaN",
         ),
+        "zéro fois l'infini": (
+            BODY + "    wall = torch.ones_like(scores).triu(1) * -math.inf\n"
+            "    return (scores + wall).softmax(-1)",
+            "0 × (−∞)",
+        ),
         "un pas de trop": (
             BODY + "    hidden = torch.ones_like(scores).triu(2).bool()\n"
             "    return scores.masked_fill(hidden, -math.inf).softmax(-1)",
@@ -162,9 +167,14 @@ WRONG = {
             SORTED + "    kept[order] = values.where(before < p, 0.0)\n    return kept",
             "ramenez-la",
         ),
+        "dépasse au lieu d'atteindre": (
+            SORTED + "    kept[order] = values.where(before <= p, 0.0)\n"
+            "    return kept / kept.sum()",
+            "celui qui fait atteindre p",
+        ),
         "ordre perdu": (
             SORTED + "    kept = values.where(before < p, 0.0)\n    return kept / kept.sum()",
-            "rendez l'ordre",
+            "rétablissez l'ordre",
         ),
         "seuil sur chaque probabilité": (
             "def nucleus(probabilities, p):\n"
@@ -197,6 +207,12 @@ WRONG = {
             "def perplexity(probabilities):\n    p = torch.as_tensor(probabilities).double()\n"
             "    return p.prod() ** (-1 / len(p))\n" + GOOD_AVERAGE,
             "s'arrondit à zéro",
+        ),
+        "logarithme de zéro": (
+            "def perplexity(probabilities):\n"
+            "    return math.exp(-sum(math.log(p) for p in probabilities) / len(probabilities))\n"
+            + GOOD_AVERAGE,
+            "math.inf",
         ),
         "epsilon": (
             "def perplexity(probabilities):\n"
