@@ -130,3 +130,4 @@ def test_each_work_has_its_own_key():
     keys = re.findall(r"(?m)^@\w+\{(\w+),", text)
     assert len(keys) > 50
     assert sorted(keys) == sorted(set(keys))
+    assert "$" not in text  # une formule d'un titre ne serait pas composée
