@@ -15,7 +15,7 @@ BATCH = 32
 # Un générateur de la taille de celui du lab : 263 000 paramètres.
 CONFIG = {
     "z_dim": 64, "c_dim": 0, "w_dim": 64, "img_resolution": 32, "img_channels": 1,
-    "channel_base": 2048, "channel_max": 64, "num_layers": 6,
+    "channel_base": 2048, "channel_max": 64, "num_layers": 6, "margin_size": 8,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Les mesures : rien de non mesuré ne passe pour tenu."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from benchmarks.measure import (
 )
 from labkit.data import DataError
 from labkit.models import UNet
+from labkit.text import TokenSet
 from tools import notebooks
 from tools.bench_page import read_results
 
@@ -299,6 +301,12 @@ def test_the_sampler_of_the_report_gives_images(small_diffusion):
 def small_language(monkeypatch):
     """Les mesures du modèle de langue sur un petit Transformer et quatre blocs."""
     pytest.importorskip("transformers")
+    text = labkit.load_text("phrases")
+    train, test = ("".join(part.splitlines(True)[:60]) for part in (text.train, text.test))
+    short = dataclasses.replace(text, train=train, test=test)
+    monkeypatch.setattr(labkit, "load_text", lambda name: short)
+    monkeypatch.setattr(language, "SMALL_BLOCK", 8)
+    monkeypatch.setattr(language, "SMALL_SIZES", {"n_layer": 1, "n_head": 2, "n_embd": 8})
     monkeypatch.setattr(language, "VOCABULARY", 20)
     monkeypatch.setattr(language, "BLOCK", 8)
     monkeypatch.setattr(language, "SIZES", {"n_layer": 1, "n_head": 2, "n_embd": 8})
@@ -308,14 +316,27 @@ def small_language(monkeypatch):
     monkeypatch.setattr(language, "GENERATED", 4)
 
 
+# Secondes d'un tour, à la place de celles de la machine : un cœur occupé n'y change rien.
+LANGUAGE_SECONDS = {
+    language.TRAINER: 6.0, LABKIT: 3.0, language.FLOAT32: 4.0, LIMIT: 2.5,
+    "sans cache": 7.0, "avec cache": 1.0,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("fast", [False, True])
 def test_language_models_are_bounded_where_bf16_is_fast(fast, small_language, monkeypatch):
+    def alternate(actions, repeats, clock):
+        return {name: [LANGUAGE_SECONDS[name]] * repeats for name in actions}
+
     monkeypatch.setattr(measure, "has_fast_bf16", lambda device: fast)
-    speeds, training, plain, limit, draws, cache = language.measures()
+    monkeypatch.setattr(measure, "alternate", alternate)
+    speeds, training, plain, perplexity, limit, draws, cache = language.measures()
     assert (training.at_least, plain.at_least, cache.at_least) == (1.2 if fast else None, 1.0, 5)
-    assert min(training.value, plain.value, limit.value, cache.value) > 0
+    assert (training.value, plain.value, limit.value, cache.value) == (2.0, 1.5, 1.2, 7.0)
     assert (speeds.unit, speeds.count, draws.count) == ("jetons", 4 * 8, 4)
     assert set(speeds.seconds) == {LABKIT, language.FLOAT32, language.TRAINER, LIMIT}
+    assert perplexity.at_most == 1.02
+    assert perplexity.value == pytest.approx(1, abs=0.05)  # à peine entraînés, tous deux
 
 
 def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
@@ -327,9 +348,10 @@ def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
         return step(optimizer, *arguments, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", counted)
-    ids = torch.randint(20, (4, 8))
-    language._trainer(ids)()
+    ids = TokenSet(torch.randint(20, (4, 8)))
+    ours, theirs = language._models(20, 8, language.SIZES)
+    language._trainer(theirs, ids)()
     trainer = steps[:]
-    language._fit(ids.split(2))()
+    language._fit(ours, language._batches(ids))()
     assert len(trainer) == 2
     assert steps[2:] == trainer

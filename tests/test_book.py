@@ -122,3 +122,12 @@ def test_digits_by_sixteen_leave_one_image():
     *_, (last, _) = labkit.load_images("digits").train.batches(16)
     assert len(labkit.load_images("digits").train) == 1297 and len(last) == 1
     assert len(list(labkit.load_images("digits").train.batches(64))[-1][0]) > 1
+
+
+def test_each_work_has_its_own_key():
+    """Deux fiches du même nom : Sphinx avertit, et la page cite l'une pour l'autre."""
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    keys = re.findall(r"(?m)^@\w+\{(\w+),", text)
+    assert len(keys) > 50
+    assert sorted(keys) == sorted(set(keys))
+    assert "$" not in text  # une formule d'un titre ne serait pas composée

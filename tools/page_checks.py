@@ -185,9 +185,9 @@ def overflow(page, width: int) -> list[str]:
 
 # Corps du plus petit texte de chaque figure montrée, en pixels : `data-text` le donne par pixel de
 # large.
-FIGURE_TEXTS = """() => [...document.querySelectorAll("main figure img[data-text]")]
+FIGURE_TEXTS = """() => [...document.querySelectorAll("main img[data-text]")]
   .filter((image) => image.checkVisibility())
-  .map((image) => [image.closest("figure").id, image.dataset.text * image.clientWidth])"""
+  .map((image) => [image.closest("[id]").id, image.dataset.text * image.clientWidth])"""
 SMALLEST_TEXT = 8.9  # 9 pixels, à un arrondi près
 
 

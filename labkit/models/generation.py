@@ -6,6 +6,8 @@ par ici.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -53,8 +55,13 @@ class Choice:
         return _nucleus(logits.softmax(dim=1), self.top_p)
 
     def draw(self, probabilities: Tensor) -> Tensor:
-        """Tire un jeton par ligne de [N, V] : [N]."""
-        return torch.multinomial(probabilities, 1, generator=self.generator)[:, 0]
+        """Tire un jeton par ligne de [N, V] : le premier où la somme des p dépasse u, uniforme.
+
+        `torch.multinomial` tire un nombre par jeton du vocabulaire ; ici, un seul.
+        """
+        sums = probabilities.double().cumsum(dim=1)  # [N, V]
+        u = torch.rand(len(sums), 1, dtype=sums.dtype, device=sums.device, generator=self.generator)
+        return torch.searchsorted(sums, u * sums[:, -1:], right=True)[:, 0]
 
 
 def token_probabilities(
@@ -89,6 +96,25 @@ def _nucleus(probabilities: Tensor, top_p: float | None) -> Tensor:
     kept = sorted_.masked_fill(reached, 0.0)
     kept = torch.zeros_like(probabilities).scatter(1, order, kept)
     return kept / kept.sum(dim=1, keepdim=True)
+
+
+@contextmanager
+def tall_by_columns(model: nn.Module) -> Iterator[None]:
+    """Range par colonnes, le temps d'un tirage, les matrices plus hautes que larges.
+
+    Un jeton à la fois, chaque couche est le produit d'un vecteur et d'une matrice, et sa durée
+    celle de lire la matrice en mémoire. Par lignes courtes, un processeur la lit deux fois moins
+    vite. Les valeurs, les formes et les poids que voit l'appelant ne changent pas.
+    """
+    tall = [p for p in model.parameters() if p.dim() == 2 and p.shape[0] > p.shape[1]]
+    by_rows = [p.data for p in tall]
+    try:
+        for p in tall:
+            p.data = p.data.T.contiguous().T
+        yield
+    finally:
+        for p, data in zip(tall, by_rows, strict=True):
+            p.data = data
 
 
 def continued(model: nn.Module, ids: Tensor, count: int, choice: Choice, use_cache: bool) -> Tensor:

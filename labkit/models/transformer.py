@@ -170,8 +170,9 @@ class CausalLM(Transformer):
         """
         check_ids(ids, self.vocab_size, self.block_size)
         choice = generation.Choice(temperature, top_k, top_p, generator)
-        with evaluating(self):
-            return generation.continued(self, ids, check_whole("count", count), choice, use_cache)
+        check_whole("count", count)
+        with evaluating(self), generation.tall_by_columns(self):
+            return generation.continued(self, ids, count, choice, use_cache)
 
     def next_logits(self, ids: Tensor, pasts: list[Past]) -> Tensor:
         """Logits [B, V] du jeton qui suit ids [B, T], lus après ce que `pasts` a gardé."""

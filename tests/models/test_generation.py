@@ -131,6 +131,26 @@ def test_draws_follow_the_law_of_the_model():
     assert not found[law == 0].any()
 
 
+@pytest.mark.parametrize("u, token", [(0.0, 1), (0.2499, 1), (0.25, 3), (1 - 2**-53, 3)])
+def test_a_draw_is_the_first_token_whose_sum_passes_u(monkeypatch, u, token):
+    """Aux bords aussi, un jeton de probabilité nulle n'est jamais tiré."""
+    monkeypatch.setattr(torch, "rand", lambda *shape, dtype, **_: torch.full(shape, u, dtype=dtype))
+    law = torch.tensor([[0.0, 0.25, 0.0, 0.75, 0.0], [0.0, 0.1, 0.0, 0.3, 0.0]])
+    assert generation.Choice().draw(law).tolist() == [token, token]
+
+
+def test_tall_matrices_lie_by_columns_while_tokens_are_drawn():
+    model = causal()
+    before = {name: (p.data_ptr(), p.clone()) for name, p in model.named_parameters()}
+    with pytest.raises(KeyboardInterrupt), generation.tall_by_columns(model):
+        assert model.tokens.weight.stride() == (1, 50)
+        assert model.blocks[0].narrow.weight.is_contiguous()  # plus large que haute
+        assert all(torch.equal(p, before[name][1]) for name, p in model.named_parameters())
+        raise KeyboardInterrupt
+    for name, p in model.named_parameters():
+        assert p.is_contiguous() and p.data_ptr() == before[name][0]
+
+
 def test_generation_changes_neither_mode_nor_gradients():
     model = causal(dropout=0.5).train()
     text = model.generate(draw_ids(3), 5, top_k=1)
