@@ -51,11 +51,11 @@ def test_without_ipywidgets_it_says_how_to_have_menus(shown, live, monkeypatch, 
 
 
 def test_with_ipywidgets_each_choice_is_a_menu(shown, live, monkeypatch):
-    made, updates = {}, []
+    made, kept = {}, []
 
     def interactive(function, manual, **menus):
         made.update(function=function, manual=manual, menus=menus)
-        return types.SimpleNamespace(update=lambda: updates.append("joué"))
+        return types.SimpleNamespace(out=types.SimpleNamespace(append_display_data=kept.append))
 
     fake = types.ModuleType("ipywidgets")
     fake.Dropdown = lambda options, description: (description, options)
@@ -64,7 +64,8 @@ def test_with_ipywidgets_each_choice_is_a_menu(shown, live, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     widgets.explore(show, CHOICES)
     assert made["menus"] == {name: (name, values) for name, values in CHOICES.items()}
-    assert made["manual"] == {"manual": True, "manual_name": "Jouer"} and updates == ["joué"]
+    assert made["manual"] == {"manual": True, "manual_name": "Jouer"}
+    assert kept == [{"loi": "ring", "pas": 300}]
     (panel,) = shown
     made["function"](loi="line", pas=600)
     assert shown == [panel, {"loi": "line", "pas": 600}]
