@@ -173,6 +173,8 @@ def _answer(page, cells: list[dict]) -> list[str]:
 
 def _widget(page, cells: list[dict]) -> list[str]:
     """Un autre choix dans le premier menu, puis le bouton : l'image doit changer."""
+    from playwright.sync_api import TimeoutError as Expired
+
     shown = _with_output(cells, WIDGET)
     if not shown:
         return []
@@ -185,9 +187,12 @@ def _widget(page, cells: list[dict]) -> list[str]:
     menu = cell.locator("select").first
     menu.select_option(index=menu.locator("option").count() - 1)
     cell.locator("button.widget-button").first.click()
-    page.wait_for_function(
-        CHANGED, arg=[cell.element_handle(), PICTURE, before], timeout=PLAYED_DELAY
-    )
+    try:
+        page.wait_for_function(
+            CHANGED, arg=[cell.element_handle(), PICTURE, before], timeout=PLAYED_DELAY
+        )
+    except Expired:
+        return [f"cellule {shown[0] + 1} : un autre choix ne change pas l'image"]
     return []
 
 
