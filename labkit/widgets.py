@@ -50,14 +50,14 @@ def _is_live() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def _menus(
-    show: Callable[..., object], choices: Mapping[str, Sequence], figure: object
-) -> object:
+def _menus(show: Callable[..., object], choices: Mapping[str, Sequence], figure: object) -> object:
     from IPython.display import display
     from ipywidgets import Dropdown, interactive
 
+    # Étiquetées une à une : une liste de paires serait lue comme des couples (étiquette, valeur).
     menus = {
-        name: Dropdown(options=list(values), description=name) for name, values in choices.items()
+        name: Dropdown(options=[(str(value), value) for value in values], description=name)
+        for name, values in choices.items()
     }
     manual = {"manual": True, "manual_name": "Jouer"}
     panel = interactive(lambda **values: display(show(**values)), manual, **menus)
