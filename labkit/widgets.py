@@ -31,13 +31,14 @@ def explore(show: Callable[..., object], choices: Mapping[str, Sequence]) -> Non
     empty = [name for name, values in choices.items() if not len(values)]
     if empty:
         raise ValueError(f"choices[{empty[0]!r}] est vide : donnez au moins une valeur.")
+    figure = show(**{name: values[0] for name, values in choices.items()})
     if not _is_live():
-        display(show(**{name: values[0] for name, values in choices.items()}))
+        display(figure)
     elif importlib.util.find_spec("ipywidgets") is None:
-        display(show(**{name: values[0] for name, values in choices.items()}))
+        display(figure)
         print(_MISSING)
     else:
-        _menus(show, choices)
+        display(_menus(show, choices, figure))
 
 
 def _is_live() -> bool:
@@ -49,14 +50,17 @@ def _is_live() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def _menus(show: Callable[..., object], choices: Mapping[str, Sequence]) -> None:
+def _menus(show: Callable[..., object], choices: Mapping[str, Sequence], figure: object) -> object:
     from IPython.display import display
     from ipywidgets import Dropdown, interactive
 
+    # Étiquetées une à une : une liste de paires serait lue comme des couples (étiquette, valeur).
     menus = {
-        name: Dropdown(options=list(values), description=name) for name, values in choices.items()
+        name: Dropdown(options=[(str(value), value) for value in values], description=name)
+        for name, values in choices.items()
     }
     manual = {"manual": True, "manual_name": "Jouer"}
     panel = interactive(lambda **values: display(show(**values)), manual, **menus)
-    display(panel)
-    panel.update()
+    # Dans l'état des menus : affichée après eux, sur une machine occupée, elle se perdrait parfois.
+    panel.out.append_display_data(figure)
+    return panel

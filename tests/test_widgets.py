@@ -1,7 +1,6 @@
 """Des menus quand quelqu'un est là pour les ouvrir, la figure seule sinon."""
 
 import importlib.util
-import sys
 import types
 
 import IPython
@@ -50,24 +49,30 @@ def test_without_ipywidgets_it_says_how_to_have_menus(shown, live, monkeypatch, 
     assert "pip install ipywidgets" in capsys.readouterr().out
 
 
-def test_with_ipywidgets_each_choice_is_a_menu(shown, live, monkeypatch):
-    made, updates = {}, []
+def menus(panel):
+    return {menu.description: menu for menu in panel.kwargs_widgets}
 
-    def interactive(function, manual, **menus):
-        made.update(function=function, manual=manual, menus=menus)
-        return types.SimpleNamespace(update=lambda: updates.append("joué"))
 
-    fake = types.ModuleType("ipywidgets")
-    fake.Dropdown = lambda options, description: (description, options)
-    fake.interactive = interactive
-    monkeypatch.setitem(sys.modules, "ipywidgets", fake)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+def test_with_ipywidgets_each_choice_is_a_menu(shown, live):
     widgets.explore(show, CHOICES)
-    assert made["menus"] == {name: (name, values) for name, values in CHOICES.items()}
-    assert made["manual"] == {"manual": True, "manual_name": "Jouer"} and updates == ["joué"]
     (panel,) = shown
-    made["function"](loi="line", pas=600)
+    found = menus(panel)
+    assert {name: [value for _, value in menu.options] for name, menu in found.items()} == CHOICES
+    assert "{'loi': 'ring', 'pas': 300}" in str(panel.out.outputs)
+    found["loi"].value, found["pas"].value = "line", 600
+    assert shown == [panel]
+    panel.manual_button.click()
     assert shown == [panel, {"loi": "line", "pas": 600}]
+
+
+# ipywidgets lirait une liste de paires comme des étiquettes suivies de leur valeur.
+def test_pairs_stay_whole(shown, live):
+    widgets.explore(show, {"jeux": [(1, 1), (5, 1)], "taux": [(2e-3, 1e-3), (0.3, 0.1)]})
+    (panel,) = shown
+    menus(panel)["jeux"].index = 1
+    panel.manual_button.click()
+    assert shown[-1] == {"jeux": (5, 1), "taux": (2e-3, 1e-3)}
+    assert [label for label, _ in menus(panel)["jeux"].options] == ["(1, 1)", "(5, 1)"]
 
 
 def test_an_empty_choice_is_refused(shown):

@@ -31,6 +31,8 @@ SEEN_DELAY = 30_000  # ms, pour ce qui ne calcule pas
 PLAYED_DELAY = 120_000  # ms, pour une cellule rejouée par un menu
 PICTURE = ":is(.jp-RenderedSVG, .jp-RenderedImage) :is(img, svg)"
 FIGURES = ("image/svg+xml", "image/png")
+EXPLORE = "labkit.explore("
+SAID = ".jp-OutputArea-output pre"  # ce que le noyau a écrit, une erreur par exemple
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 SERVER = {
@@ -173,9 +175,12 @@ def _answer(page, cells: list[dict]) -> list[str]:
 
 def _widget(page, cells: list[dict]) -> list[str]:
     """Un autre choix dans le premier menu, puis le bouton : l'image doit changer."""
+    from playwright.sync_api import TimeoutError as Expired
+
+    explored = [rank for rank, cell in enumerate(cells, 1) if EXPLORE in "".join(cell["source"])]
     shown = _with_output(cells, WIDGET)
     if not shown:
-        return []
+        return [f"cellule {rank} : pas de menus ; ipywidgets est-il là ?" for rank in explored]
     page.evaluate(SHOW, shown[0])
     cell = _cell(page, shown[0])
     picture = cell.locator(PICTURE).first
@@ -185,9 +190,13 @@ def _widget(page, cells: list[dict]) -> list[str]:
     menu = cell.locator("select").first
     menu.select_option(index=menu.locator("option").count() - 1)
     cell.locator("button.widget-button").first.click()
-    page.wait_for_function(
-        CHANGED, arg=[cell.element_handle(), PICTURE, before], timeout=PLAYED_DELAY
-    )
+    try:
+        page.wait_for_function(
+            CHANGED, arg=[cell.element_handle(), PICTURE, before], timeout=PLAYED_DELAY
+        )
+    except Expired:
+        said = " ".join(cell.locator(SAID).all_inner_texts())[-400:]
+        return [f"cellule {shown[0] + 1} : un autre choix ne change pas l'image {said}".rstrip()]
     return []
 
 

@@ -52,3 +52,11 @@ def test_a_notebook_is_run_in_a_real_jupyterlab(tmp_path, program, found):
     sentences = check_jupyter.check([path])["01_essai"]
     assert len(sentences) == len(found)
     assert all(text in sentence for text, sentence in zip(found, sentences, strict=True))
+
+
+def test_absent_menus_are_a_fault_where_the_lab_has_some():
+    cells = [{"cell_type": "code", "source": "labkit.explore(show, CHOICES)", "outputs": []}]
+    assert check_jupyter._widget(None, cells) == [
+        "cellule 1 : pas de menus ; ipywidgets est-il là ?"
+    ]
+    assert check_jupyter._widget(None, [{"cell_type": "code", "source": "1 + 1"}]) == []
