@@ -122,6 +122,47 @@ ESTIMATES = {
             7.5,
         ),
     ],
+    "10_comparaison": [
+        (
+            "il faut payer quatre cents fois plus pour que la FID du DCGAN soit divisée par deux",
+            lambda value: (
+                value("comparison_costs/rows[model=flow_50]/seconds/0")
+                / value("comparison_costs/rows[model=dcgan]/seconds/1")
+            ),
+            350,
+            450,
+        ),
+        (
+            "Ce dernier domine le DDPM et ses mille pas, quatorze fois plus cher",
+            lambda value: (
+                value("comparison_costs/rows[model=ddpm]/seconds/1")
+                / value("comparison_costs/rows[model=ddim_auto]/seconds/0")
+            ),
+            13.5,
+            15,
+        ),
+        (
+            "alors que quinze de ses images sur cent ne sont pas reconnues",
+            lambda value: 100 * (1 - value("comparison_dcgan/rows[]/recognised")),
+            14.5,
+            15.5,
+        ),
+        (
+            "que la ligne « vraies images » mesure : environ quatre",
+            lambda value: value("comparison_real/rows[]/fid"),
+            3.5,
+            4.5,
+        ),
+        (
+            "sa FID dépasse celle d'Euler de seize points",
+            lambda value: (
+                value("comparison_steps/rows[method=flux, Heun;calls=10]/fid")
+                - value("comparison_steps/rows[method=flux, Euler;calls=10]/fid")
+            ),
+            15.5,
+            16.5,
+        ),
+    ],
     "08_ddpm": [
         (
             "Un tirage sur seize n'est pourtant pas reconnu",

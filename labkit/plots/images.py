@@ -111,7 +111,8 @@ def image_table(
     figure = _draw_montage(images, count, None, title, sentence, ax, margins, title_pad)
     if ax is None:
         ax = figure.axes[0]
-        figure.get_layout_engine().set(w_pad=0.1)  # sinon la plus longue légende touche le bord
+        # « compressed » compte les légendes avec l'image réduite, dont le rapport est imposé.
+        figure.set_layout_engine("compressed", w_pad=0.1)
     _label_table(ax, rows, () if columns is None else columns, images.shape[1:3])
     return figure
 

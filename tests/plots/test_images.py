@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
@@ -98,9 +99,11 @@ def test_image_table_puts_each_image_and_label_in_its_place():
 
 
 @pytest.mark.parametrize(("label", "count"), [("devinée, image 1", 12), ("ce qui est donné", 5)])
-def test_image_table_keeps_its_longest_label_inside_the_figure(label, count):
-    rows = {label: gray_levels(count), "b": gray_levels(count), "c": gray_levels(count)}
-    figure = plots.image_table(rows, columns=range(count), title="Trois lignes")
+@pytest.mark.parametrize("more", [1, 7])
+@pytest.mark.parametrize("end", ["", " : entraînement"])
+def test_image_table_keeps_its_longest_label_inside_the_figure(label, count, more, end):
+    rows = {label + end: gray_levels(count)} | {str(k): gray_levels(count) for k in range(more)}
+    figure = plots.image_table(rows, columns=range(count), title="Plusieurs lignes")
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     assert min(text.get_window_extent(renderer).x0 for text in figure.axes[0].texts) >= 2
