@@ -16,6 +16,8 @@ from labkit.training import set_seed
 def spread(values: Iterable[float], digits: int | None = None) -> str:
     """Écrit la moyenne et l'étendue de quelques mesures : « 12,3 (11,8 à 12,9) ».
 
+    D'une seule mesure, le nombre, sans étendue.
+
     Args:
         values: les mesures, une par graine ou par tirage.
         digits: nombre de décimales, comme pour `number`.
@@ -31,6 +33,8 @@ def spread(values: Iterable[float], digits: int | None = None) -> str:
             f"`values` contient NaN, {sum(map(math.isnan, values))} fois : une mesure a échoué. "
             "Ôtez-la en le disant, ou refaites-la."
         )
+    if len(values) == 1:
+        return number(values[0], digits)
     mean = sum(values) / len(values)
     low, high = number(min(values), digits), number(max(values), digits)
     return f"{number(mean, digits)} ({low} à {high})"

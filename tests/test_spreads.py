@@ -11,6 +11,7 @@ from labkit.spreads import over_seeds, spread
 @pytest.mark.parametrize("cast", [list, np.array, torch.tensor, iter])
 def test_spread_is_the_mean_and_the_range(cast):
     assert spread(cast([11.8, 12.9, 12.2]), 1) == "12,3 (11,8 à 12,9)"
+    assert spread(cast([11.8]), 1) == "11,8"
 
 
 def test_spread_of_nothing():

@@ -18,7 +18,7 @@ DURATION = "| Durée |"
 AVAILABLE = re.compile(
     r"^(?P<start>\| .*\(\.\./labs/(?P<lab>\w+)\.ipynb\).*\|) disponible \|$", re.M
 )
-WORK = re.compile(r"\*\*Durée\*\* : (?P<work>[\w ]+? heures?)\b")
+WORK = re.compile(r"\*\*Durée\*\* : (?P<work>[\w ]+? heures?(?: et demie)?)\b")
 
 
 def complete(text: str, executed: Path, records: dict[str, dict], output: Path) -> str:
