@@ -40,6 +40,8 @@ PREDICTION = re.compile(r"^\*\*Prédiction\.\*\*", re.MULTILINE)
 HEADING = re.compile(r"^## (?P<title>.+?)\s*$", re.MULTILINE)
 STRAIGHT_APOSTROPHE = re.compile(r"'\*\*\w")
 PYPLOT = re.compile(r"\bpyplot\b|\bpylab\b")
+TRAINED = re.compile(r"\bfit\(")
+REPEATED = re.compile(r"""\bover_seeds\b|\bspread\b|["']graine["']""")
 DRAWN = re.compile(r"\bplots\.(?!PALETTE)\w+\(|\bhistory\.plot\(")
 ABSOLUTE_PATH = re.compile(r"""["'](?:/[\w.-]+/|[A-Za-z]:\\)""")
 
@@ -210,6 +212,16 @@ def _exercises(notebook: NotebookNode) -> Iterator[str]:
             yield f"exercice {number} : la vérification doit appeler labkit.verify"
 
 
+def _repeats(notebook: NotebookNode) -> Iterator[str]:
+    """Un lab qui entraîne refait une mesure au moins : une graine seule ne prouve rien."""
+    code = "\n".join(cell.source for cell in code_cells(notebook))
+    if TRAINED.search(code) and not REPEATED.search(code):
+        yield (
+            "un entraînement, et aucune mesure refaite : montrez-en l'étendue sur plusieurs "
+            "graines ou plusieurs tirages, par labkit.over_seeds et labkit.spread"
+        )
+
+
 def _sections(notebook: NotebookNode) -> Iterator[str]:
     prose = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     predictions = len(PREDICTION.findall(prose))
@@ -228,6 +240,7 @@ CHECKS = (
     _strict_cells,
     _questions,
     _exercises,
+    _repeats,
     _sections,
 )
 

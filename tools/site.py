@@ -51,9 +51,14 @@ VERBATIM = r"""
     | https?://\S+ | \]\([^)\n]*\)             # adresses
 """
 
-# Une espace ordinaire devant une ponctuation double ou après un guillemet ouvrant, ou dans un
-# grand nombre. « ![ » ouvre une image ; « :-- », « :: » et « ::: » sont du balisage.
-BREAKABLE = r"(?<=[^\s|])[ ](?=[?;»%]|!(?!\[)|:(?![:-]))|(?<=«)[ ]|(?<=\d)[ ](?=\d{3}(?!\d))"
+UNITS = r"(?:min|ms|s|h|ko|Mo|Go|dB|nats?)(?![\w'’])"
+
+# Une espace ordinaire devant une ponctuation double ou après un guillemet ouvrant, dans un grand
+# nombre ou devant une unité. « ![ » ouvre une image ; « :-- », « :: » et « ::: » sont du balisage.
+BREAKABLE = (
+    r"(?<=[^\s|])[ ](?=[?;»%]|!(?!\[)|:(?![:-]))|(?<=«)[ ]"
+    rf"|(?<=\d)[ ](?=\d{{3}}(?!\d)|{UNITS})"
+)
 
 FIGURES = ("image/svg+xml", "image/png")
 

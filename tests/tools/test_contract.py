@@ -105,6 +105,7 @@ BREAKAGES = [
     (edit("print(2", "2 + 1", r"'C:\\eleve'"), "chemin absolu"),
     (edit("print(2", "+ 1)", "+ 1);"), "point-virgule"),
     (same_identifier, "même identifiant"),
+    (edit("print(2", "print", "labkit.fit(step, lots, 1)\nprint"), "aucune mesure refaite"),
     (edit("print(2", "print", "x = 1\n" * 40 + "print"), "41 lignes de code"),
     (edit("print(2", "print", "x = 1  #" + "…" * 72 + "\nprint"), "ligne 1 de 80 colonnes"),
     (edit('labkit.verify("Exercice 1"', "labkit", "#" * 80 + "\nlabkit"), "ligne 1 de 80 colonnes"),
@@ -123,8 +124,10 @@ def test_each_violation_is_reported_alone(lab, address, breakage, sentence):
     edit("print(2", "print", "x = 1\n" * 39 + "print"),
     edit("print(2", "print", "#" * 79 + "\nprint"),
     edit('labkit.verify("Exercice 1"', "labkit", "x = 1\n" * 40 + "labkit"),
+    edit("print(2", "print", "labkit.fit(step, lots, 1)\nlabkit.spread(losses)\nprint"),
+    edit("print(2", "print", "labkit.fit(step, lots, 1)\nprint('graine')\nprint"),
 ])  # fmt: skip
-def test_sizes_within_bounds_and_long_verifications_are_accepted(lab, address, change):
+def test_what_stays_within_bounds_is_accepted(lab, address, change):
     change(lab)
     assert contract.violations(lab, address) == []
 

@@ -50,6 +50,8 @@ def test_the_texts_of_figures_move_to_where_the_site_reads_them(lab):
         ("**$x = 1$** : oui ; $y$ ?", "**$x = 1$**~: oui~; $y$~?"),
         ("Soit `a` : oui", "Soit `a`~: oui"),
         ("le 12 mai 1986, 00, 01", "le 12 mai 1986, 00, 01"),
+        ("en 20 min, 5,4 Go, 1 nat", "en 20~min, 5,4~Go, 1~nat"),
+        ("vaut 1 s'il pleut, 3 souris", "vaut 1 s'il pleut, 3 souris"),
     ],
 )
 def test_french_spaces_do_not_break(text, expected):
