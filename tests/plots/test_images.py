@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
