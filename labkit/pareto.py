@@ -16,9 +16,10 @@ def pareto_front(candidates: Iterable[tuple[str, float, float]]) -> list[str]:
         candidates: (nom, coût, défaut), comme (« DCGAN », secondes, FID) ; moins vaut mieux.
 
     Raises:
+        TypeError: autre chose que des triplets d'un nom et de deux nombres.
         ValueError: aucun candidat, deux du même nom, coût ou défaut NaN.
     """
-    candidates = list(candidates)
+    candidates = [_checked(candidate) for candidate in candidates]
     if not candidates:
         raise ValueError("candidates : au moins un (nom, coût, défaut) est attendu.")
     names = [name for name, _, _ in candidates]
@@ -36,6 +37,20 @@ def pareto_front(candidates: Iterable[tuple[str, float, float]]) -> list[str]:
         if not any(_dominates(other, (cost, defect)) for _, *other in candidates)
     ]
     return [name for _, _, name in sorted(front)]
+
+
+def _checked(candidate: object) -> tuple[str, float, float]:
+    if (
+        not isinstance(candidate, tuple | list)
+        or len(candidate) != 3
+        or not isinstance(candidate[0], str)
+        or not all(isinstance(value, int | float) for value in candidate[1:])
+    ):
+        raise TypeError(
+            "candidates : des triplets (nom, coût, défaut) sont attendus, comme "
+            f'("DCGAN", 0.01, 27.5) ; reçu {candidate!r}.'
+        )
+    return tuple(candidate)
 
 
 def _dominates(one: Iterable[float], other: Iterable[float]) -> bool:

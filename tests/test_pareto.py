@@ -36,3 +36,9 @@ def test_nan_is_refused(values):
 def test_no_candidate_is_refused():
     with pytest.raises(ValueError, match="au moins un"):
         pareto_front([])
+
+
+@pytest.mark.parametrize("wrong", [("a", 1), "abc", ("a", "1", 2), ("a", None, 2), (1, 2, 3), 7])
+def test_anything_but_a_name_and_two_numbers_is_refused(wrong):
+    with pytest.raises(TypeError, match=r"triplets \(nom, coût, défaut\)"):
+        pareto_front([*PLANE, wrong])

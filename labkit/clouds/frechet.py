@@ -31,8 +31,9 @@ def frechet_errors(real: Tensor, generated: Tensor, draws: int = 200, seed: int 
     """Refait `frechet_distance` sur `draws` rééchantillonnages des points tirés : [draws].
 
     L'écart type de ces valeurs estime celui de la distance d'un tirage à l'autre (*bootstrap*,
-    Efron, 1979) ; leur moyenne est biaisée, car un point pris deux fois n'apprend rien. Les vrais
-    points restent fixes : ce sont les mêmes pour tous les modèles comparés.
+    Efron, 1979), un peu par excès : près du double quand les deux lois sont égales. Leur moyenne
+    est biaisée, car un point pris deux fois n'apprend rien. Les vrais points restent fixes : ce
+    sont les mêmes pour tous les modèles comparés.
 
     Raises:
         TypeError, ValueError: comme `frechet_distance`, ou moins de deux rééchantillonnages.

@@ -30,10 +30,12 @@ def kernel_distance(real: Tensor, generated: Tensor) -> float:
 
 
 def kernel_errors(real: Tensor, generated: Tensor, draws: int = 200, seed: int = 0) -> Tensor:
-    """Refait `kernel_distance` sur `draws` rééchantillonnages des points tirés : [draws].
+    """Refait `kernel_distance` sur `draws` rééchantillonnages des points tirés : [draws] au plus.
 
     Un point pris deux fois n'est pas comparé à lui-même : la moyenne reste sans biais. L'écart type
-    estime celui de la distance d'un tirage à l'autre, les vrais points restant fixes.
+    estime celui de la distance d'un tirage à l'autre, un peu par excès : près du double quand les
+    deux lois sont égales. Les vrais points restent fixes ; un rééchantillonnage réduit à un seul
+    point, sans paire, est écarté.
 
     Raises:
         TypeError, ValueError: comme `kernel_distance`, ou moins de deux rééchantillonnages.
@@ -42,6 +44,7 @@ def kernel_errors(real: Tensor, generated: Tensor, draws: int = 200, seed: int =
     cross, own = _kernel(generated, real).mean(dim=1), _kernel(generated, generated)
     within = _between_others(_kernel(real, real), torch.ones(len(real), dtype=torch.float64))
     weights = resamplings(len(generated), draws, seed)
+    weights = weights[weights.count_nonzero(dim=1) > 1]
     return torch.stack([_distance(within, own, cross, w) for w in weights])
 
 

@@ -1,4 +1,4 @@
-"""Le test à deux échantillons : un réseau neuf sait-il distinguer le vrai du tiré ?"""
+"""Le test à deux échantillons : un réseau neuf peut-il distinguer le vrai du tiré ?"""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def two_sample_test(
     epochs = check_whole("epochs", epochs)
     _check_examples(real, generated)
     set_seed(seed)
-    halves = [
-        examples[torch.randperm(len(examples))].tensor_split(2) for examples in (real, generated)
-    ]
+    halves = [_halves(examples) for examples in (real, generated)]
     train, test = (_labelled(*parts) for parts in zip(*halves, strict=True))
     network = make()
     fit(partial(classifier_step, network), _Batches(*train), epochs, network, log_every=0)

@@ -156,7 +156,7 @@ class FlowMatching(nn.Module):
         self,
         x: Tensor,
         times: list[float],
-        step: Callable[[Velocity, Tensor, float, float], Tensor],
+        step: Step,
     ) -> Iterator[tuple[float, Tensor]]:
         """La boucle de tout tirage, aux temps décroissants `times`."""
         predict = prediction(self.model)

@@ -1,4 +1,4 @@
-"""La distance de Fréchet, contre sa forme close et contre la FID de torchmetrics."""
+"""La distance de Fréchet, contre son expression explicite et contre la FID de torchmetrics."""
 
 import numpy as np
 import pytest

@@ -82,3 +82,8 @@ def test_one_point_has_no_pair():
         kernel_distance(torch.randn(3, 2), torch.randn(1, 2))
     with pytest.raises(ValueError, match="real : 2 points au moins sont attendus, reçu 1"):
         kernel_errors(torch.randn(1, 2), torch.randn(3, 2))
+
+
+def test_a_resampling_without_a_pair_is_left_out():
+    found = kernel_errors(torch.randn(5, 3), torch.randn(2, 3), draws=40)
+    assert 2 <= len(found) < 40 and found.isfinite().all()
