@@ -12,8 +12,8 @@ MNIST_GAN, CLOTHES_GAN = "gan_worksheet_mnist/rows", "gan_worksheet_fashion_mnis
 
 QUOTES = {
     "03_vae": [
-        f"La FID est la plus basse à 1 et à 2, sans les départager : {{{BETAS}[beta=1.0]/fid:0}} et "
-        f"{{{BETAS}[beta=2.0]/fid:0}}",
+        "La FID est la plus basse à 1 et à 2, sans les départager : "
+        f"{{{BETAS}[beta=1.0]/fid:0}} et {{{BETAS}[beta=2.0]/fid:0}}",
     ],
     "04_cvae": [
         "il fait {cvae_search_importances/rows[setting=beta]/importance:0%} de la variation du "

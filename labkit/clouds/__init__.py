@@ -1,4 +1,4 @@
-"""Comparer deux nuages de points : de vraies images et des images tirées, par leurs caractéristiques.
+"""Comparer deux nuages de points : vraies images et images tirées, par leurs caractéristiques.
 
 Un nuage est un tenseur [N, F] ; ses points sont d'ordinaire les caractéristiques que
 `labkit.metrics.features` tire d'images. Aucune mesure ne sait d'où viennent les points : chacune se
