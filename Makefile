@@ -19,7 +19,7 @@ export PYTHONUTF8 := 1
 export LABKIT_PROGRESS := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test site pdf student notebooks bench references lock lint depot clean
+.PHONY: help setup test site pdf student lab notebooks bench references lock lint depot clean
 
 help: ## liste les commandes
 	@$(PYTHON) tools/list_targets.py Makefile
@@ -55,6 +55,10 @@ pdf: setup ## fait du site un seul PDF (REPONSES=ouvertes pour déplier les rép
 
 student: setup ## copies étudiantes, sans les solutions, dans _build/student
 	$(VENV_PYTHON) -m tools.student
+
+NOM ?=
+lab: setup ## commence un lab d'après un modèle conforme au contrat : make lab NOM=11_essai
+	$(VENV_PYTHON) -m tools.new_lab "$(NOM)"
 
 notebooks: setup ## exécute les labs et réécrit leurs sorties déterministes dans labs/
 	$(VENV_PYTHON) -m tools.normalize
