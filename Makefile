@@ -43,15 +43,16 @@ test: setup ## pytest, puis nbval sur chaque notebook de labs/, exécuté s'il a
 	$(VENV_PYTHON) -m tools.execute
 	$(VENV_PYTHON) -m pytest -p tools.replay labs
 
-site: setup ## exécute les labs qui ont changé (profil rapide), construit le site dans _build/html
+# make site REPONSES=non : ni réponse ni solution ; make pdf REPONSES=ouvertes : les deux dépliées.
+REPONSES ?=
+ANSWERS := $(if $(REPONSES),--reponses $(REPONSES))
+site: setup ## exécute les labs changés, construit le site dans _build/html (REPONSES=non les ôte)
 	$(VENV_PYTHON) -m tools.execute
-	$(VENV_PYTHON) -m tools.site
+	$(VENV_PYTHON) -m tools.site $(ANSWERS)
 
-# make pdf REPONSES=ouvertes : réponses et solutions dépliées.
-REPONSES ?= fermees
 pdf: setup ## fait du site un seul PDF (REPONSES=ouvertes pour déplier les réponses)
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[navigateur]"
-	$(VENV_PYTHON) -m tools.pdf --reponses $(REPONSES)
+	$(VENV_PYTHON) -m tools.pdf $(ANSWERS)
 
 student: setup ## copies étudiantes, sans les solutions, dans _build/student
 	$(VENV_PYTHON) -m tools.student
