@@ -17,6 +17,9 @@ from labkit.files import FileError, write_atomically
 ROOT = Path(__file__).resolve().parent.parent
 
 QUESTION = re.compile(r"\A\*\*Question (\d+)")  # large : une question mal écrite doit se voir
+LEVEL = re.compile(r"\A\*\*Question \d+\.\*\* \*\((?P<level>[^)]+)\)\*")
+LEVELS = ("rappel", "compréhension", "application", "analyse", "ouverte")
+PREDICTION = re.compile(r"^\*\*Prédiction\.\*\*.*?(?=\n\s*\n|\Z)", re.DOTALL | re.MULTILINE)
 EXERCISE = re.compile(r"\A### Exercice (\d+) — ")
 ANSWER = re.compile(r"<details>\s*<summary>Réponse</summary>(.*?)</details>", re.DOTALL)
 
@@ -125,3 +128,15 @@ def questions(notebook: NotebookNode) -> list[NotebookNode]:
         for cell in notebook.cells
         if cell.cell_type == "markdown" and QUESTION.match(cell.source)
     ]
+
+
+def level(question: NotebookNode) -> str:
+    """Le niveau d'une question, « rappel » par exemple ; vide si elle n'en donne pas."""
+    found = LEVEL.match(question.source)
+    return found["level"] if found else ""
+
+
+def predictions(notebook: NotebookNode) -> list[str]:
+    """Les paragraphes de prédiction, dans l'ordre."""
+    cells = (cell for cell in notebook.cells if cell.cell_type == "markdown")
+    return [found[0] for cell in cells for found in PREDICTION.finditer(cell.source)]

@@ -1,8 +1,15 @@
-"""Compose la page qui réunit les questions de tous les labs, réponses repliées."""
+"""Compose la page qui réunit les questions de tous les labs, réponses repliées.
+
+Sans script, c'est une simple liste, où chaque question a son adresse. `questions.js` y ajoute un
+tri, un tirage, des marques et l'export d'un carnet.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+from nbformat import NotebookNode
 
 from tools import answers, notebooks
 
@@ -10,6 +17,22 @@ INTRODUCTION = """# Toutes les questions
 
 Les questions des labs, dans l'ordre du cours."""
 FOLDED = " Chaque réponse est repliée : cherchez avant d'ouvrir."
+
+# Des lignes vides autour du texte : il reste du Markdown.
+QUESTION = """<div class="question" id="lab-{lab}-question-{number}" data-level="{level}">
+
+{source}
+
+<p class="question-links"><a href="#lab-{lab}-question-{number}" \
+aria-label="Adresse de la question {number} du lab {lab}">Adresse</a> \
+<a href="../labs/{stem}.html#question-{number}" \
+aria-label="La question {number} dans le lab {lab}">Dans le lab</a></p>
+
+</div>"""
+
+# Les énoncés en Markdown, que l'export recopie.
+NOTES = """<script type="application/json" id="enonces">{notes}</script>
+<script src="../_static/questions.js" defer></script>"""
 
 
 def questions_page(paths: list[Path], shown: str = answers.SHOWN) -> str:
@@ -22,14 +45,39 @@ def questions_page(paths: list[Path], shown: str = answers.SHOWN) -> str:
     Returns:
         Le texte de la page.
     """
+    labs = {path.stem: notebooks.read(path) for path in paths}
+    notes = json.dumps([_notes(*lab) for lab in labs.items()], ensure_ascii=False)
     hidden = shown == answers.HIDDEN
+    if hidden:
+        labs = {stem: answers.hide(lab) for stem, lab in labs.items()}
     introduction = INTRODUCTION + ("" if hidden else FOLDED) + "\n"
-    return "\n".join([introduction, *(_lab_section(path, hidden) for path in paths)])
+    sections = [_lab_section(*lab) for lab in labs.items()]
+    # « </ » refermerait le script.
+    return "\n".join([introduction, *sections, NOTES.format(notes=notes.replace("</", "<\\/"))])
 
 
-def _lab_section(path: Path, hidden: bool) -> str:
-    notebook = notebooks.read(path)
-    notebook = answers.hide(notebook) if hidden else notebook
-    heading = f"## {notebooks.title(notebook)}\n\n[Ouvrir le lab](../labs/{path.name})"
-    sources = [cell.source.strip() for cell in notebooks.questions(notebook)]
-    return "\n\n".join([heading, *sources]) + "\n"
+def _lab_section(stem: str, lab: NotebookNode) -> str:
+    heading = f"## {notebooks.title(lab)}\n\n[Ouvrir le lab](../labs/{stem}.ipynb)"
+    asked = [
+        QUESTION.format(
+            lab=int(stem[:2]),
+            number=notebooks.QUESTION.match(cell.source)[1],
+            level=notebooks.level(cell),
+            stem=stem,
+            source=cell.source.strip(),
+        )
+        for cell in notebooks.questions(lab)
+    ]
+    return "\n\n".join([heading, *asked]) + "\n"
+
+
+def _notes(stem: str, lab: NotebookNode) -> dict[str, object]:
+    """Ce que l'export du carnet recopie d'un lab : titre, prédictions, énoncés sans réponse."""
+    sources = [notebooks.ANSWER.sub("", cell.source) for cell in notebooks.questions(lab)]
+    return {
+        "lab": int(stem[:2]),
+        "page": f"labs/{stem}.html",
+        "title": notebooks.title(lab),
+        "predictions": [" ".join(asked.split()) for asked in notebooks.predictions(lab)],
+        "questions": [" ".join(source.split()) for source in sources],
+    }

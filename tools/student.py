@@ -43,7 +43,6 @@ except ModuleNotFoundError:
     ) from None"""
 EMPTY_ANSWER = "*Votre réponse :*"
 EMPTY_PREDICTION = "*Votre prédiction :*"
-PREDICTION = re.compile(r"^\*\*Prédiction\.\*\*.*?(?=\n\s*\n|\Z)", re.DOTALL | re.MULTILINE)
 MISSING = "✗"
 
 
@@ -74,7 +73,7 @@ class EmptyPredictions(Preprocessor):
     def preprocess_cell(self, cell, resources, index):
         """Traite une cellule (interface de nbconvert)."""
         if cell.cell_type == "markdown":
-            cell.source = PREDICTION.sub(
+            cell.source = notebooks.PREDICTION.sub(
                 lambda asked: f"{asked[0].rstrip()}\n\n{EMPTY_PREDICTION}", cell.source
             )
         return cell, resources
