@@ -38,6 +38,7 @@ from tools.bench_page import bench_page, read_results
 from tools.questions import questions_page
 from tools.results import computed, results_page
 from tools.status import status_page
+from tools.teaching import teaching_page
 from tools.values import Values
 
 NO_BREAK_SPACE = "\u00a0"
@@ -229,6 +230,8 @@ def assemble(root: Path, build: Path, shown: str = answers.SHOWN) -> Path:
     _write(home, welcome.complete(home.read_text("utf-8"), executed, known, home.parent))
     records = [known[path.stem] for path in labs]
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
+    teaching = teaching_page(labs, records, root / "labkit" / "reference")
+    _write(source / "book" / "teaching.md", french_spaces(teaching))
     _write(source / "book" / "bench.md", french_spaces(bench_page(read_results(root))))
     return source
 

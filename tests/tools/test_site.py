@@ -92,6 +92,7 @@ def test_sources_hold_pages_notebooks_and_computed_pages(built):
         "book/questions.md",
         "book/results.md",
         "book/status.md",
+        "book/teaching.md",
         "labs/01_essai.ipynb",
     }
 
