@@ -19,7 +19,7 @@ export PYTHONUTF8 := 1
 export LABKIT_PROGRESS := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test site pdf student notebooks bench references lock lint depot clean
+.PHONY: help setup test site pdf student lab notebooks bench references lock lint depot clean
 
 help: ## liste les commandes
 	@$(PYTHON) tools/list_targets.py Makefile
@@ -43,18 +43,23 @@ test: setup ## pytest, puis nbval sur chaque notebook de labs/, exécuté s'il a
 	$(VENV_PYTHON) -m tools.execute
 	$(VENV_PYTHON) -m pytest -p tools.replay labs
 
-site: setup ## exécute les labs qui ont changé (profil rapide), construit le site dans _build/html
+# make site REPONSES=non : ni réponse ni solution ; make pdf REPONSES=ouvertes : les deux dépliées.
+REPONSES ?=
+ANSWERS := $(if $(REPONSES),--reponses $(REPONSES))
+site: setup ## exécute les labs changés, construit le site dans _build/html (REPONSES=non les ôte)
 	$(VENV_PYTHON) -m tools.execute
-	$(VENV_PYTHON) -m tools.site
+	$(VENV_PYTHON) -m tools.site $(ANSWERS)
 
-# make pdf REPONSES=ouvertes : réponses et solutions dépliées.
-REPONSES ?= fermees
 pdf: setup ## fait du site un seul PDF (REPONSES=ouvertes pour déplier les réponses)
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[navigateur]"
-	$(VENV_PYTHON) -m tools.pdf --reponses $(REPONSES)
+	$(VENV_PYTHON) -m tools.pdf $(ANSWERS)
 
 student: setup ## copies étudiantes, sans les solutions, dans _build/student
 	$(VENV_PYTHON) -m tools.student
+
+NOM ?=
+lab: setup ## commence un lab d'après un modèle conforme au contrat : make lab NOM=11_essai
+	$(VENV_PYTHON) -m tools.new_lab "$(NOM)"
 
 notebooks: setup ## exécute les labs et réécrit leurs sorties déterministes dans labs/
 	$(VENV_PYTHON) -m tools.normalize

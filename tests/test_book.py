@@ -131,3 +131,9 @@ def test_each_work_has_its_own_key():
     assert len(keys) > 50
     assert sorted(keys) == sorted(set(keys))
     assert "$" not in text  # une formule d'un titre ne serait pas composée
+
+
+def test_the_bibliography_can_be_read():
+    """Une fiche laissée ouverte arrête la construction du site."""
+    database = pytest.importorskip("pybtex.database")
+    assert len(database.parse_file(ROOT / "book" / "references.bib").entries) > 50

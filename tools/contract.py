@@ -23,7 +23,6 @@ from tools.welcome import WORK
 
 KNOWN_TAGS = {"parameters", "solution", "verification", "hide-input", IGNORED}
 PARAMETERS = {"profil": "rapide", "graine": 0}
-LEVELS = ("rappel", "compréhension", "application", "analyse", "ouverte")
 MINIMUM_QUESTIONS, MINIMUM_EXERCISES, MINIMUM_STRICT, MINIMUM_PREDICTIONS = 8, 2, 4, 2
 MAXIMUM_LINES, MAXIMUM_COLUMNS = 40, 79  # au-delà, le site coupe une ligne
 
@@ -35,8 +34,6 @@ if "google.colab" in sys.modules:  # torch y est déjà, labkit non
 import labkit
 """
 
-LEVEL = re.compile(r"\A\*\*Question \d+\.\*\* \*\((?P<level>[^)]+)\)\*")
-PREDICTION = re.compile(r"^\*\*Prédiction\.\*\*", re.MULTILINE)
 HEADING = re.compile(r"^## (?P<title>.+?)\s*$", re.MULTILINE)
 STRAIGHT_APOSTROPHE = re.compile(r"'\*\*\w")
 PYPLOT = re.compile(r"\bpyplot\b|\bpylab\b")
@@ -184,9 +181,8 @@ def _questions(notebook: NotebookNode) -> Iterator[str]:
     if numbers != list(range(1, len(numbers) + 1)):
         yield f"questions mal numérotées : {numbers}"
     for number, cell in zip(numbers, cells, strict=True):
-        level = LEVEL.match(cell.source)
-        if level is None or level["level"] not in LEVELS:
-            yield f"question {number} : niveau absent ({', '.join(LEVELS)})"
+        if notebooks.level(cell) not in notebooks.LEVELS:
+            yield f"question {number} : niveau absent ({', '.join(notebooks.LEVELS)})"
         answer = notebooks.ANSWER.search(cell.source)
         if answer is None or not answer[1].strip():
             yield f"question {number} : réponse absente (bloc <details>)"
@@ -224,7 +220,7 @@ def _repeats(notebook: NotebookNode) -> Iterator[str]:
 
 def _sections(notebook: NotebookNode) -> Iterator[str]:
     prose = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    predictions = len(PREDICTION.findall(prose))
+    predictions = len(notebooks.predictions(notebook))
     if predictions < MINIMUM_PREDICTIONS:
         yield f"{predictions} prédiction(s) « **Prédiction.** », il en faut {MINIMUM_PREDICTIONS}"
     if HEADING.findall(prose)[-2:] != ["Ce qu'il faut retenir", "Références"]:

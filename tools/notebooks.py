@@ -17,12 +17,26 @@ from labkit.files import FileError, write_atomically
 ROOT = Path(__file__).resolve().parent.parent
 
 QUESTION = re.compile(r"\A\*\*Question (\d+)")  # large : une question mal écrite doit se voir
+LEVEL = re.compile(r"\A\*\*Question \d+\.\*\* \*\((?P<level>[^)]+)\)\*")
+LEVELS = ("rappel", "compréhension", "application", "analyse", "ouverte")
+PREDICTION = re.compile(r"^\*\*Prédiction\.\*\*.*?(?=\n\s*\n|\Z)", re.DOTALL | re.MULTILINE)
 EXERCISE = re.compile(r"\A### Exercice (\d+) — ")
 ANSWER = re.compile(r"<details>\s*<summary>Réponse</summary>(.*?)</details>", re.DOTALL)
 
 
 class LabError(FileError):
     """Un lab absent, illisible ou pas encore exécuté ; le message dit lequel et que faire."""
+
+
+class UnreadableLab(LabError):
+    """Un fichier qui n'est pas un notebook complet ; `problem` dit ce qui lui manque."""
+
+    def __init__(self, path: Path, problem: str):
+        super().__init__(
+            f"{path} n'est pas un lab complet : {problem}. Rétablissez-le (git restore, ou "
+            f"Jupyter), ou sortez-le de {path.parent}."
+        )
+        self.problem = problem
 
 
 def reports_file_errors(main: Callable[..., int]) -> Callable[..., int]:
@@ -63,33 +77,27 @@ def read(path: Path) -> NotebookNode:
     """Lit un notebook au format 4, dont la première cellule n'est pas vide.
 
     Raises:
-        LabError: fichier absent, vide, interrompu ou d'un autre format, notebook sans titre.
+        LabError: fichier absent.
+        UnreadableLab: fichier vide, interrompu ou d'un autre format, notebook sans titre.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise LabError(f"Impossible de lire {path} ({error.strerror}).") from error
     if not content.strip():
-        raise _unreadable(path, "le fichier est vide")
+        raise UnreadableLab(path, "le fichier est vide")
     try:
         text = content.decode("utf-8")
         json.loads(text)
         notebook = nbformat.reads(text, as_version=4)
     except json.JSONDecodeError as error:
         problem = f"son contenu est interrompu ou abîmé, ligne {error.lineno}"
-        raise _unreadable(path, problem) from error
+        raise UnreadableLab(path, problem) from error
     except Exception as error:  # nbformat laisse passer des erreurs de toutes sortes
-        raise _unreadable(path, "ce n'est pas un notebook au format 4") from error
+        raise UnreadableLab(path, "ce n'est pas un notebook au format 4") from error
     if not notebook.cells or not notebook.cells[0].source.strip():
-        raise _unreadable(path, "la première cellule, celle du titre, est vide ou manque")
+        raise UnreadableLab(path, "la première cellule, celle du titre, est vide ou manque")
     return notebook
-
-
-def _unreadable(path: Path, problem: str) -> LabError:
-    return LabError(
-        f"{path} n'est pas un lab complet : {problem}. Rétablissez-le (git restore, ou Jupyter), "
-        f"ou sortez-le de {path.parent}."
-    )
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
@@ -120,3 +128,15 @@ def questions(notebook: NotebookNode) -> list[NotebookNode]:
         for cell in notebook.cells
         if cell.cell_type == "markdown" and QUESTION.match(cell.source)
     ]
+
+
+def level(question: NotebookNode) -> str:
+    """Le niveau d'une question, « rappel » par exemple ; vide si elle n'en donne pas."""
+    found = LEVEL.match(question.source)
+    return found["level"] if found else ""
+
+
+def predictions(notebook: NotebookNode) -> list[str]:
+    """Les paragraphes de prédiction, dans l'ordre."""
+    cells = (cell for cell in notebook.cells if cell.cell_type == "markdown")
+    return [found[0] for cell in cells for found in PREDICTION.finditer(cell.source)]

@@ -1,31 +1,83 @@
-"""Compose la page qui réunit les questions de tous les labs, réponses repliées."""
+"""Compose la page qui réunit les questions de tous les labs, réponses repliées.
+
+Sans script, c'est une simple liste, où chaque question a son adresse. `questions.js` y ajoute un
+tri, un tirage, des marques et l'export d'un carnet.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from tools import notebooks
+from nbformat import NotebookNode
+
+from tools import answers, notebooks
 
 INTRODUCTION = """# Toutes les questions
 
-Les questions des labs, dans l'ordre du cours. Chaque réponse est repliée : cherchez avant d'ouvrir.
-"""
+Les questions des labs, dans l'ordre du cours."""
+FOLDED = " Chaque réponse est repliée : cherchez avant d'ouvrir."
+
+# Des lignes vides autour du texte : il reste du Markdown.
+QUESTION = """<div class="question" id="lab-{lab}-question-{number}" data-level="{level}">
+
+{source}
+
+<p class="question-links"><a href="#lab-{lab}-question-{number}" \
+aria-label="Adresse de la question {number} du lab {lab}">Adresse</a> \
+<a href="../labs/{stem}.html#question-{number}" \
+aria-label="La question {number} dans le lab {lab}">Dans le lab</a></p>
+
+</div>"""
+
+# Les énoncés en Markdown, que l'export recopie.
+NOTES = """<script type="application/json" id="enonces">{notes}</script>
+<script src="../_static/questions.js" defer></script>"""
 
 
-def questions_page(paths: list[Path]) -> str:
+def questions_page(paths: list[Path], shown: str = answers.SHOWN) -> str:
     """La page Markdown des questions, une partie par lab.
 
     Args:
         paths: les notebooks, voisins du dossier où la page sera posée (`../labs/…`).
+        shown: « oui » ou « non », selon que la page donne les réponses.
 
     Returns:
         Le texte de la page.
     """
-    return "\n".join([INTRODUCTION, *(_lab_section(path) for path in paths)])
+    labs = {path.stem: notebooks.read(path) for path in paths}
+    notes = json.dumps([_notes(*lab) for lab in labs.items()], ensure_ascii=False)
+    hidden = shown == answers.HIDDEN
+    if hidden:
+        labs = {stem: answers.hide(lab) for stem, lab in labs.items()}
+    introduction = INTRODUCTION + ("" if hidden else FOLDED) + "\n"
+    sections = [_lab_section(*lab) for lab in labs.items()]
+    # « </ » refermerait le script.
+    return "\n".join([introduction, *sections, NOTES.format(notes=notes.replace("</", "<\\/"))])
 
 
-def _lab_section(path: Path) -> str:
-    notebook = notebooks.read(path)
-    heading = f"## {notebooks.title(notebook)}\n\n[Ouvrir le lab](../labs/{path.name})"
-    sources = [cell.source.strip() for cell in notebooks.questions(notebook)]
-    return "\n\n".join([heading, *sources]) + "\n"
+def _lab_section(stem: str, lab: NotebookNode) -> str:
+    heading = f"## {notebooks.title(lab)}\n\n[Ouvrir le lab](../labs/{stem}.ipynb)"
+    asked = [
+        QUESTION.format(
+            lab=int(stem[:2]),
+            number=notebooks.QUESTION.match(cell.source)[1],
+            level=notebooks.level(cell),
+            stem=stem,
+            source=cell.source.strip(),
+        )
+        for cell in notebooks.questions(lab)
+    ]
+    return "\n\n".join([heading, *asked]) + "\n"
+
+
+def _notes(stem: str, lab: NotebookNode) -> dict[str, object]:
+    """Ce que l'export du carnet recopie d'un lab : titre, prédictions, énoncés sans réponse."""
+    sources = [notebooks.ANSWER.sub("", cell.source) for cell in notebooks.questions(lab)]
+    return {
+        "lab": int(stem[:2]),
+        "page": f"labs/{stem}.html",
+        "title": notebooks.title(lab),
+        "predictions": [" ".join(asked.split()) for asked in notebooks.predictions(lab)],
+        "questions": [" ".join(source.split()) for source in sources],
+    }

@@ -1,12 +1,14 @@
 """Assemble les sources du site et le construit avec Jupyter Book.
 
-    python -m tools.site
+    python -m tools.site [--reponses oui|non]
 
 Les labs doivent avoir été exécutés (`python -m tools.execute`). Tout avertissement est une erreur.
+Avec `--reponses non`, ni réponse ni solution n'est publiée, et le site construit est fouillé.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -22,6 +24,7 @@ from nbformat import NotebookNode
 
 from labkit.plots.style import CAPTION_MARK
 from tools import (
+    answers,
     archives,
     execute,
     math_font,
@@ -35,11 +38,13 @@ from tools.bench_page import bench_page, read_results
 from tools.questions import questions_page
 from tools.results import computed, results_page
 from tools.status import status_page
+from tools.teaching import teaching_page
 from tools.values import Values
 
 NO_BREAK_SPACE = "\u00a0"
 
 NO_DEPOT = 'depot: ""'  # ce que _config.yml en dit, que `assemble` complète
+WITH_ANSWERS = 'reponses: "oui"'
 EXAMPLE = "depot.example"  # l'adresse tant que `make depot` n'a pas été lancé
 
 # Ce qui n'est pas de la prose, et que la typographie doit laisser tel quel.
@@ -180,12 +185,13 @@ def site_notebook(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def assemble(root: Path, build: Path) -> Path:
+def assemble(root: Path, build: Path, shown: str = answers.SHOWN) -> Path:
     """Réunit pages, notebooks exécutés et pages calculées dans un dossier de sources.
 
     Args:
         root: racine du dépôt.
         build: dossier de construction, où `executed/` est déjà rempli.
+        shown: « oui » ou « non », selon que le site donne réponses et solutions.
 
     Returns:
         Le dossier des sources du site.
@@ -200,7 +206,11 @@ def assemble(root: Path, build: Path) -> Path:
         shutil.copytree(root / "demos", source / "book" / STATIC_DEMOS)
     shutil.copy(root / "_toc.yml", source / "_toc.yml")
     config = (root / "_config.yml").read_text(encoding="utf-8")
-    _write(source / "_config.yml", config.replace(NO_DEPOT, f'depot: "{depot(root)}"'))
+    config = config.replace(NO_DEPOT, f'depot: "{depot(root)}"')
+    _write(source / "_config.yml", config.replace(WITH_ANSWERS, f'reponses: "{shown}"'))
+    hidden = shown == answers.HIDDEN
+    for path in (source / "book").glob("*.md") if hidden else []:
+        _write(path, answers.hide_in_page(path.read_text(encoding="utf-8")))
     labs = notebooks.lab_paths(root / "labs")
     known = execute.read_status(executed)
     for path in labs:
@@ -209,9 +219,10 @@ def assemble(root: Path, build: Path) -> Path:
                 f"{path.name} n'a pas été exécuté jusqu'au bout : lancez make site, "
                 "ou python -m tools.execute."
             )
-        page = site_notebook(notebooks.read(executed / path.name))
+        page = notebooks.read(executed / path.name)
+        page = site_notebook(answers.hide(page) if hidden else page)
         notebooks.write(page, source / "labs" / path.name)
-    _write(source / "book" / "questions.md", french_spaces(questions_page(labs)))
+    _write(source / "book" / "questions.md", french_spaces(questions_page(labs, shown)))
     values = Values(root / "labkit" / "reference", computed())
     _write(source / "book" / "results.md", french_spaces(results_page(values, labs)))
     machine = json.loads((executed / "status.json").read_text(encoding="utf-8"))["machine"]
@@ -219,6 +230,8 @@ def assemble(root: Path, build: Path) -> Path:
     _write(home, welcome.complete(home.read_text("utf-8"), executed, known, home.parent))
     records = [known[path.stem] for path in labs]
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
+    teaching = teaching_page(labs, records, root / "labkit" / "reference")
+    _write(source / "book" / "teaching.md", french_spaces(teaching))
     _write(source / "book" / "bench.md", french_spaces(bench_page(read_results(root))))
     return source
 
@@ -256,21 +269,50 @@ def build_site(source: Path, build: Path) -> int:
     return subprocess.run(command, check=False, env=environment).returncode
 
 
+def check_hidden(root: Path, html: Path) -> list[str]:
+    """Fouille un site construit sans réponses : une phrase par réponse qui s'y trouverait.
+
+    Args:
+        root: racine du dépôt, dont les labs donnent les réponses.
+        html: dossier du site construit.
+    """
+    others = [*root.glob("book/*.md"), *root.glob("labkit/**/*.py")]
+    wanted = answers.searched(
+        notebooks.lab_paths(root / "labs"), (path.read_text(encoding="utf-8") for path in others)
+    )
+    return answers.leaks(html, wanted)
+
+
 @notebooks.reports_file_errors
-def main(root: Path = notebooks.ROOT) -> int:
+def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
     """Assemble et construit le site dans `_build/html`."""
+    parser = argparse.ArgumentParser(description="Construit le site.")
+    parser.add_argument("--reponses", default=answers.SHOWN, choices=answers.CHOICES)
+    shown = parser.parse_args(arguments).reponses
     build = root / "_build"
-    source = assemble(root, build)
+    html = build / "html"
+    source = assemble(root, build, shown)
     status = build_site(source, build)
-    if status == 0:
-        pages.finish(build / "html")
-        pages.prune(build / "html" / "_static")
-        shutil.copy(source / "book" / "_static" / "404.html", build / "html" / "404.html")
-        math_font.write_stylesheet(build / "html")
-        search_index.write_index(build / "html")
-        archives.write_downloads(root, build / "html")
-        print(f"Site construit : {build / 'html' / 'index.html'}")
-    return status
+    if status:
+        return status
+    finish(root, source, html)
+    found = check_hidden(root, html) if shown == answers.HIDDEN else []
+    for problem in found:
+        print(problem, file=sys.stderr)
+    if found:
+        return 1
+    print(f"Site construit : {html / 'index.html'}")
+    return 0
+
+
+def finish(root: Path, source: Path, html: Path) -> None:
+    """Achève le site que Jupyter Book a construit : pages, polices, recherche, téléchargements."""
+    pages.finish(html)
+    pages.prune(html / "_static")
+    shutil.copy(source / "book" / "_static" / "404.html", html / "404.html")
+    math_font.write_stylesheet(html)
+    search_index.write_index(html)
+    archives.write_downloads(root, html)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Écrit les copies étudiantes : ni solution, ni réponse, ni sortie.
+"""Écrit les copies étudiantes : ni solution, ni réponse, ni sortie ; relève celles qui reviennent.
 
     python -m tools.student [--execute]
+    python -m tools.student --collect DOSSIER
 
 Avec `--execute`, chaque copie est aussi exécutée de haut en bas : aucune cellule ne doit échouer,
-et chaque vérification doit dire ce qui manque encore.
+et chaque vérification doit dire ce qui manque encore. Avec `--collect`, les copies rendues du
+dossier donnent un tableau et une page (`tools.collect`).
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ except ModuleNotFoundError:
         '%pip install "{package}"'
     ) from None"""
 EMPTY_ANSWER = "*Votre réponse :*"
+EMPTY_PREDICTION = "*Votre prédiction :*"
 MISSING = "✗"
 
 
@@ -64,6 +67,18 @@ class EmptyAnswers(Preprocessor):
         return cell, resources
 
 
+class EmptyPredictions(Preprocessor):
+    """Ouvre sous chaque prédiction une place où l'écrire."""
+
+    def preprocess_cell(self, cell, resources, index):
+        """Traite une cellule (interface de nbconvert)."""
+        if cell.cell_type == "markdown":
+            cell.source = notebooks.PREDICTION.sub(
+                lambda asked: f"{asked[0].rstrip()}\n\n{EMPTY_PREDICTION}", cell.source
+            )
+        return cell, resources
+
+
 class ExplainMissingLabkit(Preprocessor):
     """Fait dire à la mise en place comment installer labkit : la copie circule sans le dépôt."""
 
@@ -75,7 +90,13 @@ class ExplainMissingLabkit(Preprocessor):
         return cell, resources
 
 
-PREPROCESSORS = (StubSolutions(), EmptyAnswers(), ExplainMissingLabkit(), ClearOutputPreprocessor())
+PREPROCESSORS = (
+    StubSolutions(),
+    EmptyAnswers(),
+    EmptyPredictions(),
+    ExplainMissingLabkit(),
+    ClearOutputPreprocessor(),
+)
 
 
 def student_copy(notebook: NotebookNode) -> NotebookNode:
@@ -130,12 +151,30 @@ def problems(path: Path) -> list[str]:
     ]
 
 
+def _collect(folder: Path, root: Path) -> int:
+    from tools import collect, collect_page  # eux-mêmes lisent ce module
+
+    copies = collect.collect(folder, root / "labs")
+    for path in collect_page.write(copies, root / "_build" / "copies"):
+        print(path)
+    for copy in copies:
+        if copy.problem:
+            print(f"{copy.file} : {copy.problem}", file=sys.stderr)
+    return 0
+
+
 @notebooks.reports_file_errors
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
-    """Écrit les copies étudiantes dans `_build/student` ; statut 1 si l'une est défectueuse."""
-    parser = argparse.ArgumentParser(description="Écrit les copies étudiantes.")
+    """Écrit les copies dans `_build/student`, ou relève celles d'un dossier dans `_build/copies`.
+
+    Statut 1 si une copie écrite est défectueuse, ou si le dossier à relever est vide.
+    """
+    parser = argparse.ArgumentParser(description="Écrit les copies étudiantes, ou les relève.")
     parser.add_argument("--execute", action="store_true", help="exécute aussi chaque copie")
+    parser.add_argument("--collect", type=Path, metavar="DOSSIER", help="relève les copies rendues")
     options = parser.parse_args(arguments)
+    if options.collect is not None:
+        return _collect(options.collect, root)
     found = []
     for path in write_copies(root / "labs", root / "_build" / "student"):
         print(path.relative_to(root), flush=True)

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import notebooks
+from tools import cache, execute, notebooks
 from tools.contract import SETUP
 from tools.normalize import KERNEL, NumberCells
 
@@ -101,6 +101,17 @@ def course(tmp_path):
     )
     (tmp_path / "README.md").write_text(f"# Essai\n\ngit clone {ADDRESS}\n", encoding="utf-8")
     return tmp_path
+
+
+@pytest.fixture
+def built(course):
+    """Le cours miniature, comme si ses labs venaient d'être exécutés."""
+    executed = course / "_build" / "executed"
+    notebooks.write(notebooks.read(course / "labs" / "01_essai.ipynb"), executed / "01_essai.ipynb")
+    record = {"name": "01_essai", "title": "Lab 1 — L'essai", "profil": "rapide", "graine": 0}
+    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": cache.versions()}
+    execute.write_status(executed, [record])
+    return course
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ COMMANDS = {
     "execute": lambda root: execute.main(["--output", str(root / "_build")]),
     "normalize": lambda root: normalize.main(root),
     "references": lambda root: references.main([], root),
-    "site": lambda root: site.main(root),
+    "site": lambda root: site.main([], root),
     "student": lambda root: student.main([], root),
 }
 

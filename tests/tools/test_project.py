@@ -21,7 +21,7 @@ def test_workflows_are_valid_and_pin_their_actions(path):
 def test_the_table_of_contents_names_existing_pages():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    computed = {"book/questions", "book/results", "book/status", "book/bench"}
+    computed = {"book/questions", "book/results", "book/status", "book/bench", "book/teaching"}
     for file in set(files) - computed:
         suffix = ".ipynb" if file.startswith("labs/") else ".md"
         assert (ROOT / (file + suffix)).exists(), file

@@ -4,24 +4,13 @@ import pytest
 from nbformat.v4 import new_output
 
 from labkit.plots.style import CAPTION_MARK
-from tools import cache, execute, notebooks, pages, site
+from tools import notebooks, pages, site
 
 
 def figure_output(alt, caption=""):
     facts = {"alt": alt, "caption": caption}
     data = {"image/svg+xml": "<svg></svg>"}
     return new_output("display_data", data=data, metadata={"image/svg+xml": facts})
-
-
-@pytest.fixture
-def built(course):
-    """Le cours miniature, comme si ses labs venaient d'être exécutés."""
-    executed = course / "_build" / "executed"
-    notebooks.write(notebooks.read(course / "labs" / "01_essai.ipynb"), executed / "01_essai.ipynb")
-    record = {"name": "01_essai", "title": "Lab 1 — L'essai", "profil": "rapide", "graine": 0}
-    record |= {"status": "réussi", "seconds": 1.0, "peak_mib": 90, "versions": cache.versions()}
-    execute.write_status(executed, [record])
-    return course
 
 
 def test_the_texts_of_figures_move_to_where_the_site_reads_them(lab):
@@ -103,6 +92,7 @@ def test_sources_hold_pages_notebooks_and_computed_pages(built):
         "book/questions.md",
         "book/results.md",
         "book/status.md",
+        "book/teaching.md",
         "labs/01_essai.ipynb",
     }
 
@@ -135,12 +125,12 @@ def test_an_unknown_demo_stops_the_site():
 
 
 def test_an_unexecuted_lab_stops_the_site(course, capsys):
-    assert site.main(course) == 1
+    assert site.main([], course) == 1
     assert "01_essai.ipynb n'a pas été exécuté" in capsys.readouterr().err
 
 
 def test_a_warning_fails_the_build_even_the_second_time(built):
     index = built / "book" / "index.md"
     index.write_text("# Bienvenue\n\n[perdu](absente.md)\n", encoding="utf-8")
-    assert site.main(built) != 0
-    assert site.main(built) != 0
+    assert site.main([], built) != 0
+    assert site.main([], built) != 0

@@ -17,6 +17,8 @@ def test_no_solution_answer_or_output_remains(lab):
     assert "def double(x):\n    ...  # À compléter\n" in text
     assert "La somme vaut" not in text
     assert text.count(student.EMPTY_ANSWER) == 8
+    assert f"Que verra-t-on ?\n\n{student.EMPTY_PREDICTION}" in text
+    assert text.count(student.EMPTY_PREDICTION) == 2
     assert all(not cell.outputs for cell in notebooks.code_cells(copy))
     assert not any("solution" in notebooks.tags(cell) for cell in copy.cells)
     assert sum("verification" in notebooks.tags(cell) for cell in copy.cells) == 2
@@ -75,6 +77,16 @@ def test_no_reference_line_survives_in_real_labs(path):
     text = "\n".join(cell.source for cell in student.student_copy(notebook).cells)
     assert not any(block in text for block in blocks)
     assert "--- début solution" not in text
+
+
+@pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
+def test_every_prediction_of_real_labs_has_its_place(path):
+    """Juste sous l'énoncé, avant ce qui suit dans la même cellule."""
+    for cell in student.student_copy(notebooks.read(path)).cells:
+        asked, mark, rest = cell.source.partition("**Prédiction.**")
+        if cell.cell_type == "markdown" and mark:
+            assert asked == "" or asked.endswith("\n\n")
+            assert rest.split("\n\n")[1] == student.EMPTY_PREDICTION
 
 
 def test_an_unfilled_first_lab_runs_and_its_checks_say_so(tmp_path):
