@@ -126,22 +126,22 @@ ESTIMATES = {
     ],
     "10_comparaison": [
         (
-            "pour une durée quatre-vingts fois plus longue",
+            "pour une durée quatre-vingt-dix fois plus longue",
             lambda value: (
                 value("comparison_costs/rows[model=flow_10]/seconds/0")
                 / value("comparison_costs/rows[model=dcgan]/seconds/0")
             ),
-            70,
-            95,
+            85,
+            99,
         ),
         (
-            "il faut payer quatre cents fois plus pour que la FID du DCGAN soit divisée par deux",
+            "il faut payer plus de quatre cents fois plus pour que la FID du DCGAN soit",
             lambda value: (
                 value("comparison_costs/rows[model=flow_50]/seconds/0")
                 / value("comparison_costs/rows[model=dcgan]/seconds/0")
             ),
-            350,
-            450,
+            400,
+            500,
         ),
         (
             "Le DDIM autoguidé domine le DDPM et ses mille pas, quatorze fois plus cher",
@@ -149,7 +149,7 @@ ESTIMATES = {
                 value("comparison_costs/rows[model=ddpm]/seconds/0")
                 / value("comparison_costs/rows[model=ddim_auto]/seconds/0")
             ),
-            13.5,
+            13,
             15,
         ),
         (
