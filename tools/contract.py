@@ -40,6 +40,7 @@ PYPLOT = re.compile(r"\bpyplot\b|\bpylab\b")
 TRAINED = re.compile(r"\bfit\(")
 REPEATED = re.compile(r"""\bover_seeds\b|\bspread\b|["']graine["']""")
 DRAWN = re.compile(r"\bplots\.(?!PALETTE)\w+\(|\bhistory\.plot\(")
+ORDER = re.compile(r"#\s*(fmt|noqa|type|ruff)\b")  # ce qu'un commentaire dit à un outil
 ABSOLUTE_PATH = re.compile(r"""["'](?:/[\w.-]+/|[A-Za-z]:\\)""")
 
 
@@ -133,6 +134,8 @@ def _cell(cell: NotebookNode) -> Iterator[str]:
         yield "devant du gras, le site ferait d'une apostrophe droite un guillemet : écrivez « ’ »"
     if cell.cell_type != "code":
         return
+    if ORDER.search(cell.source):
+        yield "un commentaire s'adresse à un outil (# fmt, # noqa) : l'étudiant le lirait"
     if PYPLOT.search(cell.source):
         yield "pyplot est interdit : passez par labkit.plots"
     if ABSOLUTE_PATH.search(cell.source):

@@ -101,6 +101,7 @@ BREAKAGES = [
     (drop("**Prédiction.** Que verra"), "1 prédiction"),
     (drop("## Ce qu'il faut retenir"), "deux dernières sections"),
     (edit("print(2", "print", "import matplotlib.pyplot\nprint"), "pyplot"),
+    (edit("print(2", "+ 1)", "+ 1)  # fmt: skip"), "s'adresse à un outil"),
     (edit("print(2", "2 + 1", "'/home/eleve/x'"), "chemin absolu"),
     (edit("print(2", "2 + 1", r"'C:\\eleve'"), "chemin absolu"),
     (edit("print(2", "+ 1)", "+ 1);"), "point-virgule"),
