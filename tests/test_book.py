@@ -137,3 +137,14 @@ def test_the_bibliography_can_be_read():
     """Une fiche laissée ouverte arrête la construction du site."""
     database = pytest.importorskip("pybtex.database")
     assert len(database.parse_file(ROOT / "book" / "references.bib").entries) > 50
+
+
+LABS = sorted((ROOT / "labs").glob("*.ipynb"))
+GUIDE = (ROOT / "book" / "instructor_guide.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", range(1, len(LABS) + 1))
+def test_each_lab_has_a_session_of_two_hours(number):
+    (plan,) = re.findall(rf"(?s)^### Séance\s{number}\b.+?(?=^##)", GUIDE, re.MULTILINE)
+    durations = [int(found) for found in re.findall(r"(?m)^\|\s(\d+)\smin\s\|", plan)]
+    assert len(durations) >= 6 and sum(durations) == 120
