@@ -45,8 +45,9 @@ test: setup ## pytest, puis nbval sur chaque notebook de labs/, exécuté s'il a
 
 # make site REPONSES=non : ni réponse ni solution ; make pdf REPONSES=ouvertes : les deux dépliées.
 REPONSES ?=
-ANSWERS := $(if $(REPONSES),--reponses $(REPONSES))
+ANSWERS := $(if $(REPONSES),--reponses "$(REPONSES)")
 site: setup ## exécute les labs changés, construit le site dans _build/html (REPONSES=non les ôte)
+	$(if $(REPONSES),@$(VENV_PYTHON) -m tools.answers "$(REPONSES)")
 	$(VENV_PYTHON) -m tools.execute
 	$(VENV_PYTHON) -m tools.site $(ANSWERS)
 

@@ -1,6 +1,7 @@
 """Les pages du site : les messages qu'elles citent sont ceux que l'on rencontre."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import labkit
+from tools import answers
 
 ROOT = Path(labkit.__file__).parents[1]
 GAP = "…"  # ce qui change d'une fois à l'autre dans un message
@@ -137,3 +139,37 @@ def test_the_bibliography_can_be_read():
     """Une fiche laissée ouverte arrête la construction du site."""
     database = pytest.importorskip("pybtex.database")
     assert len(database.parse_file(ROOT / "book" / "references.bib").entries) > 50
+
+
+LABS = sorted((ROOT / "labs").glob("*.ipynb"))
+GUIDE = (ROOT / "book" / "instructor_guide.md").read_text(encoding="utf-8")
+
+
+def numbered_sections(lab: str) -> set[int]:
+    cells = json.loads((ROOT / "labs" / f"{lab}.ipynb").read_text(encoding="utf-8"))["cells"]
+    lines = [line for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"]]
+    return {int(found[1]) for line in lines if (found := re.match(r"## (\d+)\. ", line))}
+
+
+@pytest.mark.parametrize("number", range(1, len(LABS) + 1))
+def test_each_lab_has_a_session_of_two_hours(number):
+    (plan,) = re.findall(rf"(?s)^### Séance\s{number}\b.+?(?=^##)", GUIDE, re.MULTILINE)
+    durations = [int(found) for found in re.findall(r"(?m)^\|\s(\d+)\smin\s\|", plan)]
+    assert len(durations) >= 6 and sum(durations) == 120
+
+
+@pytest.mark.parametrize("lab", [path.stem for path in LABS])
+def test_each_lab_has_its_wrong_predictions_and_the_section_that_answers(lab):
+    rows = re.findall(
+        rf"(?m)^\| \[(\d+)\]\(\.\./labs/{lab}\.ipynb\), section (\d+) \|.+\|.+\|$", GUIDE
+    )
+    assert len(rows) in (2, 3)
+    assert {int(number) for number, _ in rows} == {int(lab[:2])}
+    assert {int(section) for _, section in rows} <= numbered_sections(lab)
+
+
+def test_a_site_without_answers_leaves_out_the_wrong_predictions():
+    assert "Prédiction fausse |" in GUIDE
+    hidden = answers.hide_in_page(GUIDE)
+    assert "Prédiction fausse |" not in hidden
+    assert "### Séance 10" in hidden and "## Adapter le cours" in hidden

@@ -2,6 +2,8 @@
 
 `make site REPONSES=non` appelle `hide` sur chaque lab, `hide_in_page` sur chaque page, puis `leaks`
 sur le site construit : pages, index de recherche, notebooks et archives à télécharger.
+
+    python -m tools.answers VALEUR    refuse une valeur de REPONSES que `make site` ne connaît pas
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import html
 import io
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,6 +35,17 @@ REWRITTEN = re.compile(
 MINIMUM_WORDS = 5  # un fragment plus court se rencontre ailleurs par hasard
 WORD = re.compile(r"\w+")
 TEXTS = {".html", ".js", ".json", ".txt", ".md", ".py", ".svg", ".ipynb", ".inv", ".css"}
+
+
+def check_choice(value: str, choices: Iterable[str]) -> None:
+    """Refuse une valeur de `REPONSES` qui n'est pas parmi `choices`.
+
+    Raises:
+        LabError: valeur inconnue ; le message donne celles qui conviennent.
+    """
+    if value not in choices:
+        allowed = " ou ".join(f"REPONSES={choice}" for choice in choices)
+        raise notebooks.LabError(f"REPONSES={value} ne convient pas : écrivez {allowed}.")
 
 
 def hide(notebook: NotebookNode) -> NotebookNode:
@@ -162,3 +176,15 @@ def _strings(value: object) -> Iterator[str]:
     elif isinstance(value, list | dict):
         for inside in value.values() if isinstance(value, dict) else value:
             yield from _strings(inside)
+
+
+@notebooks.reports_file_errors
+def main(arguments: list[str] | None = None) -> int:
+    """Statut 1 pour une valeur que `make site` ne connaît pas, avant qu'il n'exécute un lab."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    check_choice(" ".join(arguments), CHOICES)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,7 +27,7 @@ OPENING = re.compile(r"^#%% (?P<kind>code|markdown)(?: \[(?P<tags>.+)\])?\n", re
 NEXT_STEPS = """{path} est prêt : il respecte le contrat. Reste à faire :
 1. remplacer chaque « à écrire », puis les cellules du modèle par les vôtres ;
 2. inscrire labs/{name} dans _toc.yml, au tableau de book/index.md, à la liste de README.md, et sa
-   séance dans book/instructor_guide.md ;
+   séance et ses prédictions fausses dans book/instructor_guide.md ;
 3. écrire tests/answers/lab_{number}.py : des réponses justes et fausses à chaque exercice ;
 4. lancer make notebooks, make lint et make test."""
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup, Tag
 
 from tools import check_site, notebooks, page_checks
+from tools.answers import check_choice
 
 HOME = "book/index.html"
 ANSWERS = ("ouvertes", "fermees")
@@ -202,11 +203,13 @@ def _print(page, text: str, output: Path) -> None:
     )  # fmt: skip
 
 
+@notebooks.reports_file_errors
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
     """Écrit `_build/pdf/cours-reponses-….pdf` ; statut 1 si quelque chose y est coupé."""
     parser = argparse.ArgumentParser(description="Fait du site un seul PDF.")
-    parser.add_argument("--reponses", default="fermees", choices=ANSWERS)
+    parser.add_argument("--reponses", default="fermees")
     options = parser.parse_args(arguments)
+    check_choice(options.reponses, ANSWERS)
     html = root / "_build" / "html"
     if not (html / HOME).is_file():
         print(f"Pas de site dans {html} : lancez make site.", file=sys.stderr)

@@ -287,8 +287,9 @@ def check_hidden(root: Path, html: Path) -> list[str]:
 def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int:
     """Assemble et construit le site dans `_build/html`."""
     parser = argparse.ArgumentParser(description="Construit le site.")
-    parser.add_argument("--reponses", default=answers.SHOWN, choices=answers.CHOICES)
+    parser.add_argument("--reponses", default=answers.SHOWN)
     shown = parser.parse_args(arguments).reponses
+    answers.check_choice(shown, answers.CHOICES)
     build = root / "_build"
     html = build / "html"
     source = assemble(root, build, shown)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+import subprocess
 import zipfile
 
 import pytest
@@ -136,3 +138,29 @@ def test_nearly_every_real_answer_can_be_looked_for():
     blind = [place for place, parts in wanted.items() if not parts]
     assert len(wanted) > 100
     assert len(blind) <= len(wanted) // 20, blind
+
+
+@pytest.mark.parametrize("value", ["nan", "Non", "ouvertes", "non oui"])
+def test_a_mistyped_choice_names_the_two_that_exist(tmp_path, capsys, value):
+    said = f"REPONSES={value} ne convient pas : écrivez REPONSES=oui ou REPONSES=non.\n"
+    assert answers.main(value.split()) == 1
+    assert capsys.readouterr() == ("", said)
+    assert site.main(["--reponses", value], tmp_path) == 1
+    assert capsys.readouterr() == ("", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", answers.CHOICES)
+def test_a_known_choice_passes_in_silence(capsys, value):
+    assert answers.main([value]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make n'est pas sur cette machine")
+def test_make_site_checks_the_choice_before_any_lab_runs():
+    command = ["make", "--no-print-directory", "--dry-run", "site", "REPONSES=nan"]
+    done = subprocess.run(command, cwd=notebooks.ROOT, capture_output=True, text=True, check=True)
+    check, execution, build = done.stdout.splitlines()[-3:]
+    assert check.endswith('-m tools.answers "nan"')
+    assert execution.endswith("-m tools.execute")
+    assert build.endswith('-m tools.site --reponses "nan"')

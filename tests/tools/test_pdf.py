@@ -96,3 +96,9 @@ def test_the_document_is_printed_with_its_page_numbers(site, tmp_path):
 def test_a_missing_site_says_what_to_do(tmp_path, capsys):
     assert pdf.main([], tmp_path) == 1
     assert "make site" in capsys.readouterr().err
+
+
+def test_a_mistyped_choice_names_the_two_that_exist(tmp_path, capsys):
+    assert pdf.main(["--reponses", "nan"], tmp_path) == 1
+    said = "REPONSES=nan ne convient pas : écrivez REPONSES=ouvertes ou REPONSES=fermees.\n"
+    assert capsys.readouterr() == ("", said)
