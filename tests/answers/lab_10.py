@@ -54,6 +54,9 @@ RIGHT = {
 
     return share(generated, real), share(real, generated)
 """,
+        "un tenseur": PAIR + INSIDE + """
+    return torch.tensor([share(generated, real), share(real, generated)])
+""",
         "soi-même mis à l'infini": PAIR + """
     pair = []
     for points, centres in ((generated, real), (real, generated)):
@@ -164,6 +167,6 @@ WRONG = {
             "✗ l'exemple de la section 2, k = 1",
         ),
         "un seul nombre": (PAIR + INSIDE + "    return share(generated, real)\n", "un couple"),
-        "rien": (PAIR + INSIDE, "obtenu None"),
+        "rien": (PAIR + INSIDE, "ne renvoie rien"),
     },
 }  # fmt: skip
