@@ -83,7 +83,7 @@ def write_page(folder, text):
 def page(browser, site):
     context = browser.new_context(accept_downloads=True)
     page = context.new_page()
-    page.set_default_timeout(5000)
+    page.set_default_timeout(30_000)
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.goto((site / "book" / "questions.html").as_uri())
