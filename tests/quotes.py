@@ -153,6 +153,15 @@ ESTIMATES = {
             15,
         ),
         (
+            "d'après le premier de chaque modèle, le juge dense plaçait le DCGAN devant le flux",
+            lambda value: (
+                value("comparison_verdicts/rows[model=flow_50;judge=dense;lot=0]/fid")
+                - value("comparison_verdicts/rows[model=dcgan;judge=dense;lot=0]/fid")
+            ),
+            0.1,
+            1,
+        ),
+        (
             "alors que quinze de ses images sur cent ne sont pas reconnues",
             lambda value: 100 * (1 - value("comparison_dcgan/rows[]/recognised")),
             14.5,
