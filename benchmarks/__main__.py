@@ -21,11 +21,13 @@ from benchmarks import (
     demos,
     diffusion,
     gan,
+    growth,
     imports,
     labs,
     language,
     loop,
     mnist,
+    paper,
     plane,
     stylegan3,
 )
@@ -35,7 +37,9 @@ from labkit.training import pick_device
 from tools import notebooks
 from tools.bench_page import RESULTS, read_results
 
-FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion, language, stylegan3)
+FAMILIES = (
+    imports, loop, labs, mnist, gan, plane, demos, diffusion, language, stylegan3, growth, paper,
+)  # fmt: skip
 
 
 def name_of(family) -> str:
