@@ -35,11 +35,11 @@ vite avec la largeur.
 """
 PAPER_LEGEND = """Combien de temps prendrait chaque entraînement, à nombre de passages égal, avec
 dix et mille fois ses données ? C'est un calcul sur le papier. Les opérations d'un pas sont
-comptées. Un GPU est un H100 dont on tire un dixième de la puissance annoncée en bf16, soit 99 mille milliards
-d'opérations par seconde, et lancer un pas lui prend au moins une milliseconde : deux hypothèses.
-Sur huit GPU, chacun a son lot, si bien qu'un pas en voit huit fois plus : le taux d'apprentissage
-est à régler de nouveau. L'échange des gradients est compté. Mille fois MNIST, soixante millions
-d'images, pèse 47 Go.
+comptées. Un GPU est un H100 dont on tire un dixième de la puissance annoncée en bf16, soit 99 mille
+milliards d'opérations par seconde, et lancer un pas lui prend au moins une milliseconde : deux
+hypothèses. Sur huit GPU, chacun a son lot, si bien qu'un pas en voit huit fois plus : le taux
+d'apprentissage est à régler de nouveau. L'échange des gradients est compté. Mille fois MNIST,
+soixante millions d'images, pèse 47 Go.
 """
 DURATIONS = (("j", 86_400), ("h", 3_600), ("min", 60))  # unité, secondes
 
@@ -151,7 +151,8 @@ def growth_figure(results: dict) -> plots.LabFigure | None:
     if not measures:
         return None
     varied = list(dict.fromkeys(measure["varied"] for measure in measures))
-    figure = plots.new_figure(len(varied), size=(5.0, 2.8 * len(varied)))  # lisible sur un téléphone
+    # Les uns sous les autres, pour rester lisibles sur un téléphone.
+    figure = plots.new_figure(len(varied), size=(5.0, 2.8 * len(varied)))
     for ax, name in zip(figure.axes_grid.flat, varied, strict=True):
         _draw_growth(ax, name, [measure for measure in measures if measure["varied"] == name])
     return figure

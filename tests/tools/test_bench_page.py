@@ -77,7 +77,7 @@ def test_growth_and_paper_have_their_tables():
 def test_the_legends_say_what_was_measured_and_supposed():
     assert f"6 400 images, des lots\nde {growth.BATCH_SIZE}" in GROWTH_LEGEND
     assert (growth.IMAGES, growth.WIDTH) == (6400, 1)
-    assert f"{paper.SUSTAINED / 1e12:.0f} mille milliards" in PAPER_LEGEND
+    assert f"{paper.SUSTAINED / 1e12:.0f} mille\nmilliards" in PAPER_LEGEND
     assert paper.LAUNCH == 1e-3
     assert round(60e6 * 28 * 28 / 1e9) == 47
 
@@ -85,9 +85,9 @@ def test_the_legends_say_what_was_measured_and_supposed():
 def test_the_growth_figure_draws_each_curve_with_its_slope():
     other = GROWTH | {"varied": "largeur", "sizes": [0.5, 4], "seconds": [1, 64], "slope": 2.0}
     figure = growth_figure({"families": {"growth": {"measures": [GROWTH, other]}}})
-    left, right = figure.axes_grid.flat
-    assert list(left.lines[0].get_ydata()) == [0.5, 1.0]
-    assert right.get_legend().get_texts()[0].get_text() == "VAE : pente 2,00"
+    first, second = figure.axes_grid.flat
+    assert list(first.lines[0].get_ydata()) == [0.5, 1.0]
+    assert second.get_legend().get_texts()[0].get_text() == "VAE : pente 2,00"
     assert growth_figure({}) is None
 
 
