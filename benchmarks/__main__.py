@@ -29,6 +29,7 @@ from benchmarks import (
     mnist,
     paper,
     plane,
+    rivals,
     stylegan3,
 )
 from labkit.files import write_atomically
@@ -38,7 +39,8 @@ from tools import notebooks
 from tools.bench_page import RESULTS, read_results
 
 FAMILIES = (
-    imports, loop, labs, mnist, gan, plane, demos, diffusion, language, stylegan3, growth, paper,
+    imports, loop, labs, mnist, gan, plane, demos, diffusion, language, stylegan3, rivals, growth,
+    paper,
 )  # fmt: skip
 
 

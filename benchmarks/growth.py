@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import labkit
-from benchmarks.measure import alternate
-from labkit.data import ImageSet
+from benchmarks.measure import alternate, any_images
 from labkit.models import VAE, ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder, vae_step
 from labkit.tables import number
 
@@ -94,21 +93,14 @@ def _growth(name: str, build: Callable, varied: str, sizes: Sequence[float]) -> 
 def _epoch(build: Callable[[float], VAE], settings: dict) -> None:
     labkit.set_seed(0)
     model = build(settings["largeur"])
-    batches = _images(settings["images"]).batches(settings["taille du lot"], shuffle=True)
+    batches = any_images(settings["images"]).batches(settings["taille du lot"], shuffle=True)
     labkit.fit(vae_step(model), batches, 1, model, log_every=0)
-
-
-def _images(count: int) -> ImageSet:
-    """Des images quelconques : ce qu'elles montrent ne change rien au coût."""
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (count, 1, 28, 28), generator=generator, dtype=torch.uint8)
-    return ImageSet(pixels, torch.zeros(count, dtype=torch.long))
 
 
 def _megabytes(build: Callable[[float], VAE], settings: dict) -> float:
     """Mémoire des images, des poids et de ce que le pas garde pour la rétropropagation."""
     model = build(settings["largeur"])
-    images = _images(settings["images"])
+    images = any_images(settings["images"])
     # Poids, gradient et deux moments d'Adam : quatre nombres de quatre octets par paramètre.
     weights = 16 * labkit.count_parameters(model)
     batch = next(iter(images.batches(settings["taille du lot"])))

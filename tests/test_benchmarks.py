@@ -9,7 +9,7 @@ import torch
 
 import labkit
 from benchmarks import __main__ as command
-from benchmarks import diffusion, gan, growth, labs, language, loop, measure, mnist, paper
+from benchmarks import diffusion, gan, growth, labs, language, loop, measure, mnist, paper, rivals
 from benchmarks.__main__ import FAMILIES
 from benchmarks.measure import (
     LABKIT,
@@ -407,3 +407,28 @@ def test_paper_names_what_bounds_each_training():
     assert (dense.bound, images.bound) == ("lancement des noyaux", "calcul")
     assert dense.parameters == 1_071_130
     assert dense.elsewhere["×1000, 1 GPU"] == pytest.approx(100 * dense.elsewhere["×10, 1 GPU"])
+
+
+def test_an_absent_rival_is_skipped_and_a_present_one_confronted(monkeypatch):
+    absent = {"lightning", "pythae"}
+    real_import = __import__
+
+    def refuse(name, *args, **options):
+        if name in absent:
+            raise ImportError(f"No module named {name!r}")
+        return None if name == "diffusers" else real_import(name, *args, **options)
+
+    loops = {LABKIT: lambda: None, "diffusers": lambda: None}
+    monkeypatch.setattr("builtins.__import__", refuse)
+    monkeypatch.setattr(rivals, "_against_diffusers", lambda count: loops)
+    monkeypatch.setattr(rivals, "_against_its_sampler", lambda count: loops)
+    monkeypatch.setattr(rivals, "compare", lambda name, count, *_: Speeds(
+        name, "images", count, {LABKIT: [1.0], "diffusers": [3.0]}
+    ))  # fmt: skip
+    found = list(rivals.measures())
+    skipped = [measure for measure in found if isinstance(measure, Skipped)]
+    assert [measure.name for measure in skipped] == [
+        "AE, lightning / labkit", "VAE convolutif, pythae / labkit",
+    ]  # fmt: skip
+    ratios = [measure for measure in found if isinstance(measure, Measure)]
+    assert [(ratio.value, ratio.at_least) for ratio in ratios] == [(3.0, 1)] * 2
