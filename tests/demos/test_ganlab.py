@@ -7,7 +7,7 @@ from labkit import points
 from tests.demos.conftest import DEMOS
 
 PAGE = "ganlab/index.html"
-TEXT = "document.querySelector('.gl-status').textContent"
+TEXT = "document.querySelector('.demo-status').textContent"
 STEPS = f"Number(({TEXT}.match(/Pas (\\d+)/) || [0, -1])[1])"
 
 
@@ -16,7 +16,7 @@ def wait_for_steps(page, steps):
 
 
 def steps_of(page):
-    page.wait_for_function("document.querySelector('.gl-status').textContent.startsWith('Pas')")
+    page.wait_for_function("document.querySelector('.demo-status').textContent.startsWith('Pas')")
     return page.evaluate(STEPS)
 
 
@@ -49,7 +49,7 @@ def test_one_step_of_each(open_page):
     for name, sentence in (("D seul", "D vient d'apprendre"), ("G seul", "G vient d'apprendre")):
         page.get_by_role("button", name=name).click()
         page.wait_for_function(
-            f"document.querySelector('.gl-status').textContent.includes(`{sentence}`)"
+            f"document.querySelector('.demo-status').textContent.includes(`{sentence}`)"
         )
         assert steps_of(page) == 0
     page.get_by_role("button", name="Un pas").click()
@@ -62,7 +62,7 @@ def test_slow_motion_shows_each_update(open_page):
     page.get_by_role("button", name="Jouer").click()
     for camp in "DG":
         page.wait_for_function(
-            f"document.querySelector('.gl-status').textContent.includes('{camp} vient')"
+            f"document.querySelector('.demo-status').textContent.includes('{camp} vient')"
         )
     assert steps_of(page) <= 3
 
@@ -235,9 +235,9 @@ def test_an_experiment_asks_for_a_prediction_first(open_page):
     assert steps_of(page) == 0
     page.get_by_label("un anneau plus flou").check()
     page.get_by_role("button", name="Voir ce qui arrive").click()
-    page.wait_for_function("document.querySelector('.gl-verdict').textContent.includes('JS :')",
+    page.wait_for_function("document.querySelector('.demo-verdict').textContent.includes('JS :')",
                            timeout=60_000)  # fmt: skip
-    verdict = page.locator(".gl-verdict").inner_text()
+    verdict = page.locator(".demo-verdict").inner_text()
     assert "Il fallait attendre : une tache" in verdict
     assert page.get_by_label("Neurones cachés de G").input_value() == "2"
 
@@ -293,7 +293,7 @@ def test_everything_is_reached_by_keyboard(open_page):
 def test_everything_has_a_name(open_page):
     page = open_paused(open_page)
     nameless = page.evaluate("""() => [...document.querySelectorAll(
-        '.ganlab :is(button, select, input, canvas[role=img], [role=group], form)')].filter((e) =>
+        '.demo :is(button, select, input, canvas[role=img], [role=group], form)')].filter((e) =>
         !(e.getAttribute('aria-label') || e.textContent.trim() || (e.labels && e.labels.length)))
         .map((e) => e.outerHTML)""")  # fmt: skip
     assert nameless == []
@@ -303,7 +303,7 @@ def test_everything_has_a_name(open_page):
 
 CONTRAST = """() => {
   const probe = document.createElement("div");
-  document.querySelector(".ganlab").append(probe);
+  document.querySelector(".demo").append(probe);
   const light = (name) => {
     probe.style.color = `var(${name})`;
     const channels = getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map((c) => {
@@ -317,11 +317,11 @@ CONTRAST = """() => {
     return (high + 0.05) / (low + 0.05);
   };
   const found = {};
-  for (const ink of ["ink", "error"]) found[ink] = ratio(`--gl-${ink}`, "--gl-paper") / 4.5;
-  found.button = ratio("--gl-ink", "--gl-surface") / 4.5;
-  found.main = ratio("--gl-on-accent", "--gl-accent") / 4.5;
+  for (const ink of ["ink", "error"]) found[ink] = ratio(`--demo-${ink}`, "--demo-paper") / 4.5;
+  found.button = ratio("--demo-ink", "--demo-surface") / 4.5;
+  found.main = ratio("--demo-on-accent", "--demo-accent") / 4.5;
   for (const mark of ["real", "drawn", "border", "accent"]) {
-    found[mark] = ratio(`--gl-${mark}`, "--gl-paper") / 3;
+    found[mark] = ratio(`--demo-${mark}`, "--demo-paper") / 3;
   }
   probe.remove();
   return found;
@@ -340,7 +340,7 @@ def test_it_fits_and_contrasts(open_page, scheme, width):
 
 def test_it_follows_the_theme_of_the_site(open_page):
     page = open_paused(open_page, color_scheme="light")
-    paper = "getComputedStyle(document.querySelector('.ganlab')).getPropertyValue('--gl-paper')"
+    paper = "getComputedStyle(document.querySelector('.demo')).getPropertyValue('--demo-paper')"
     bright = page.evaluate(paper)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert page.evaluate(paper) != bright

@@ -106,7 +106,7 @@ def test_the_demos_are_among_the_static_files(built):
 
 
 def test_a_page_loads_what_its_demo_loads(lab):
-    lab.cells[0].source += '\n\n<div class="ganlab" data-demo="ganlab"><p>Rien.</p></div>'
+    lab.cells[0].source += '\n\n<div class="demo" data-demo="ganlab"><p>Rien.</p></div>'
     site.site_notebook(lab)
     added = lab.cells[0].source.partition("</div>")[2]
     assert '<link href="../_static/demos/ganlab/ganlab.css" rel="stylesheet" />' in added
