@@ -118,5 +118,6 @@ function installDiffusion(root) {
   }
 
   root.diffusion = { TIMESTEPS, SIDE, NO_CLASS, level, times, load, unet, predict, step };
-  root.actions = { load, step };
 }
+
+installDiffusion(globalThis);

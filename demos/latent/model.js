@@ -34,5 +34,6 @@ function installLatent(root) {
   const decode = (name, z) => trace(name, z).pop();
 
   root.latent = { toCode, trace, decode, load };
-  root.actions = { load, decode };
 }
+
+installLatent(globalThis);

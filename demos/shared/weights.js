@@ -5,6 +5,8 @@
 function installWeights(root) {
   "use strict";
 
+  const POWERS = Float64Array.from({ length: 32 }, (_, exponent) => 2 ** (exponent - 15));
+
   /* Un float16 sur ses 16 bits : signe, cinq bits d'exposant, dix de mantisse. */
   function fromHalf(bits) {
     const sign = bits & 0x8000 ? -1 : 1;
@@ -12,7 +14,7 @@ function installWeights(root) {
     const mantissa = bits & 1023;
     if (exponent === 0) return sign * mantissa * 2 ** -24;
     if (exponent === 31) return mantissa ? NaN : sign * Infinity;
-    return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
+    return sign * (1 + mantissa / 1024) * POWERS[exponent];
   }
 
   /* { tensors: [[nom, forme]…], base64 } en { nom: { shape, data: Float32Array } }. */

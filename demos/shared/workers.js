@@ -14,8 +14,8 @@
   }
 
   /* Un worker que l'on interroge : `ask(action, ...arguments)` promet ce que renvoie la fonction de
-     ce nom de l'objet `root.actions`, que pose le dernier des `installs`. */
-  function interview(installs) {
+     ce nom, que `installs` a rangée dans l'objet global `name`. */
+  function interview(name, installs) {
     const worker = start([...installs, answerQuestions]);
     const waiting = new Map();
     let asked = 0;
@@ -27,14 +27,14 @@
     };
     return (action, ...given) => new Promise((resolve, reject) => {
       waiting.set(++asked, { resolve, reject });
-      worker.postMessage({ id: asked, action, given });
+      worker.postMessage({ id: asked, name, action, given });
     });
   }
 
   function answerQuestions(root) {
-    root.onmessage = ({ data: { id, action, given } }) => {
+    root.onmessage = ({ data: { id, name, action, given } }) => {
       try {
-        root.postMessage({ id, result: root.actions[action](...given) });
+        root.postMessage({ id, result: root[name][action](...given) });
       } catch (error) {
         root.postMessage({ id, error: error.message });
       }
