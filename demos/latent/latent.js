@@ -20,14 +20,14 @@
 
   const QUESTION = {
     title: "Avant de jouer",
-    question: `On tire ${DRAWN} codes au hasard, dans la loi où chaque lab les tire. Combien de dessins le ` +
+    question: "On tire mille codes au hasard, dans la loi où chaque lab les tire. Combien de dessins le " +
       "classifieur du cours reconnaîtra-t-il (une classe dont la probabilité dépasse 0,9) ?",
     choices: ["presque tous", "environ sept sur dix", "moins d'un sur dix"],
     right: 1,
     action: "Tirer les codes",
     seen: "Un code est un point du plan, et le décodeur dessine partout, même là où aucune image ne l'a " +
-      "corrigé. Les zones grisées sont les frontières entre chiffres et les trous ; le VAE les réduit, il " +
-      "ne les supprime pas. Promenez-y le point.",
+      "corrigé. Les zones grisées sont des frontières entre chiffres et des trous : les deux modèles en ont, " +
+      "et tirent à peu près aussi souvent dedans. Promenez-y le point.",
   };
 
   const toGrid = (u) => Math.min(SIDE - 1, Math.max(0, Math.round((u + REACH) / STEP)));
@@ -72,8 +72,8 @@
       this.status = element("p", { class: "demo-status" });
       this.voice = voice();
       this.parts = Object.fromEntries(NAMES.map((name) => [name, this.buildSide(name)]));
-      this.sides = element("div", { class: "latent-sides" },
-        ...NAMES.map((name) => element("div", {}, ...this.parts[name].nodes)));
+      this.sides = element("div", { class: "latent-sides" }, ...["map", "image", "reading"].flatMap((kind) =>
+        NAMES.map((name) => this.parts[name][kind].node)));
       this.host.replaceChildren(this.quiz.node,
         element("p", { id: "latent-help" }, "Chaque chiffre du plan est le code d'une vraie image de test. " +
           "Déplacez le point à la souris, au doigt, ou au clavier par les flèches (avec Majuscule, cinq fois " +
@@ -92,7 +92,7 @@
       image.node.classList.add("latent-image");
       const reading = element("p", { class: "latent-reading" }, "Touchez le plan pour charger le décodeur.");
       this.listen(map.canvas);
-      return { map, image, reading, nodes: [map.node, image.node, reading] };
+      return { map, image, reading: { node: reading } };
     }
 
     listen(canvas) {
@@ -200,7 +200,7 @@
       this.shade.input.checked = true;
       const counts = NAMES.map((name) =>
         `${MODELS[name].name}, ${this.draws.filter((point) => this.read(name, point).isRecognised).length}`);
-      this.quiz.conclude(chosen, `Reconnus sur ${DRAWN} : ${counts.join(" ; ")}.`);
+      this.quiz.conclude(chosen, `Dessins reconnus sur mille : ${counts.join(" ; ")}.`);
       this.draw();
     }
 
@@ -258,9 +258,9 @@
         const { image, map, reading } = this.parts[name];
         const [ctx, side] = drawing.fitted(image.canvas);
         drawing.pixels(ctx, this.images[name], 28, 0, 0, side);
-        reading.textContent = this.reading(name);
-        image.describe(reading.textContent);
-        map.describe(reading.textContent);
+        const text = reading.node.textContent = this.reading(name);
+        image.describe(text);
+        map.describe(text);
       }
     }
 
