@@ -2,7 +2,7 @@
 
 (() => {
   "use strict";
-  const { controls, drawing, game: lib, views, scenarios } = globalThis;
+  const { controls, drawing, game: lib, views, scenarios, workers } = globalThis;
   const { button, check, commands, complain, element, field, french, panel, quiz, toText, voice, whole } =
     controls;
 
@@ -80,7 +80,7 @@
       this.lastSpoken = 0;
       this.shown = null; // [couche, neurone] montré à la place de D
       this.build();
-      this.worker = startWorker();
+      this.worker = workers.start([installNN, installGame, installWorker]);
       this.worker.onmessage = ({ data }) => this.receive(data);
       this.begin(lib.DEFAULTS);
       this.watch();
@@ -473,15 +473,5 @@
     }
   }
 
-  /* Le worker reçoit le texte des mêmes fonctions que la page : aucun fichier à relire, ce qu'un
-     navigateur refuserait à une page ouverte du disque. */
-  function startWorker() {
-    const parts = [installNN, installGame, installWorker].map((install) => `(${install})(self);`);
-    const url = URL.createObjectURL(new Blob([parts.join("\n")], { type: "text/javascript" }));
-    const worker = new Worker(url);
-    URL.revokeObjectURL(url);
-    return worker;
-  }
-
-  globalThis.demos = [...document.querySelectorAll("[data-demo=ganlab]")].map((host) => new Demo(host));
+  controls.live("ganlab", Demo);
 })();

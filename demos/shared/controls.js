@@ -163,10 +163,16 @@ function installControls(root) {
 
   const prefersCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+  /* Donne vie à chaque place de la page que réserve `data-demo="name"`. */
+  function live(name, Demo) {
+    const hosts = [...document.querySelectorAll(`[data-demo=${name}]`)];
+    root.demos = [...(root.demos || []), ...hosts.map((host) => new Demo(host))];
+  }
+
   root.controls = {
     french, toText, toNumber, whole, positive,
     element, button, commands, check, field, complain, slider, panel, voice, quiz,
-    watch, onFirstTouch, prefersCalm,
+    watch, onFirstTouch, prefersCalm, live,
   };
 }
 
