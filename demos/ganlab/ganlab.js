@@ -7,7 +7,6 @@
     controls;
 
   const SCENARIO_STEPS = 1200;
-  const MOST_POINTS = 400; // d'une courbe ; au-delà, une valeur sur deux suffit
   const SPOKEN = 10_000; // ms entre deux lectures du texte vivant
 
   const DIVERGED =
@@ -234,7 +233,7 @@
 
     begin(rules) {
       this.rules = rules;
-      this.curves = { steps: [], discriminator: [], generator: [], js: [], kl: [] };
+      this.curves = drawing.trace(["discriminator", "generator", "js", "kl"]);
       this.shown = null;
       this.hasDiverged = false;
       this.buildNeurons(rules.discriminatorDims);
@@ -304,13 +303,7 @@
     record(measure) {
       const { curves } = this;
       if (curves.steps[curves.steps.length - 1] === measure.step) return;
-      curves.steps.push(measure.step);
-      for (const name of ["discriminator", "generator", "js", "kl"]) curves[name].push(measure[name]);
-      if (curves.steps.length > MOST_POINTS) {
-        for (const name of Object.keys(curves)) {
-          curves[name] = curves[name].filter((_, k) => k % 2 === 0);
-        }
-      }
+      curves.push(measure.step, measure);
     }
 
     /* --- le texte vivant --- */
@@ -364,7 +357,7 @@
       ];
       const isLog = this.rules.loss !== "least_squares";
       drawing.curves(...this.context("losses"), curves.steps, pair("discriminator", "generator"), palette,
-        isLog ? { value: 2 * Math.LN2, name: "2 log 2" } : null);
+        isLog ? { level: { value: 2 * Math.LN2, name: "2 log 2" } } : {});
       drawing.curves(...this.context("gaps"), curves.steps, pair("js", "kl"), palette);
       this.drawNeurons(palette);
     }

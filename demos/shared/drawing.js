@@ -114,8 +114,27 @@ function installDrawing(root) {
 
   /* --- courbes ---------------------------------------------------------------------------------- */
 
+  /* Des suites de valeurs, par nom, au fil des pas. Passé `most`, une valeur sur deux est ôtée, et une
+     sur deux gardée ensuite ; la dernière y est toujours. */
+  function trace(names, most = 400) {
+    const rows = ["steps", ...names];
+    const kept = Object.fromEntries(rows.map((name) => [name, []]));
+    let [count, stride, isExtra] = [0, 1, false];
+    kept.push = (step, values) => {
+      if (isExtra) for (const name of rows) kept[name].pop();
+      for (const name of rows) kept[name].push(name === "steps" ? step : values[name]);
+      isExtra = count % stride !== 0;
+      count += 1;
+      if (isExtra || kept.steps.length <= most) return;
+      for (const name of rows) kept[name] = kept[name].filter((_, k) => k % 2 === 0);
+      stride *= 2;
+    };
+    return kept;
+  }
+
   /* Des courbes { valeurs, couleur, tirets } selon les pas ; `level`, un repère horizontal. */
-  function curves(ctx, width, height, steps, lines, { paper, ink, faint }, level = null, unit = "pas") {
+  function curves(ctx, width, height, steps, lines, { paper, ink, faint },
+    { level = null, unit = "pas" } = {}) {
     clear(ctx, width, height, { paper });
     const values = lines.flatMap((line) => line.values).filter(Number.isFinite);
     const top = Math.max(level ? level.value * 1.15 : 0, ...values, 1e-3);
@@ -131,7 +150,7 @@ function installDrawing(root) {
       ctx.fillText(french(top * share, top < 1 ? 2 : 1), to.left - 5, to.y(top * share) + 4);
       ctx.strokeRect(to.left, to.y(top * share), to.right - to.left, 0);
     }
-    ctx.fillText(`${unit} ${last}`, to.right, height - 6);
+    ctx.fillText(`${unit} ${last.toLocaleString("fr-FR")}`, to.right, height - 6);
     if (level) {
       ctx.setLineDash([2, 3]);
       ctx.strokeStyle = ink;
@@ -147,6 +166,30 @@ function installDrawing(root) {
       ctx.stroke();
     }
     ctx.setLineDash([]);
+  }
+
+  /* Trace où des valeurs, données aux centres d'une grille carrée de l'étendue `range`, passent par
+     `level` : dans chaque case, un segment entre les côtés qu'il traverse. */
+  function contour(ctx, to, values, count, { low, high }, level) {
+    const at = (k) => low + ((high - low) * (k + 0.5)) / count;
+    ctx.beginPath();
+    for (let row = 0; row + 1 < count; row++) {
+      for (let column = 0; column + 1 < count; column++) {
+        const corners = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([i, j]) =>
+          [at(column + i), at(row + j), values[(row + j) * count + column + i] - level]);
+        const crossed = corners.flatMap(([x0, y0, v0], k) => {
+          const [x1, y1, v1] = corners[(k + 1) % 4];
+          if (v0 > 0 === v1 > 0) return [];
+          const share = v0 / (v0 - v1);
+          return [[to.x(x0 + share * (x1 - x0)), to.y(y0 + share * (y1 - y0))]];
+        });
+        for (let k = 0; k + 1 < crossed.length; k += 2) {
+          ctx.moveTo(...crossed[k]);
+          ctx.lineTo(...crossed[k + 1]);
+        }
+      }
+    }
+    ctx.stroke();
   }
 
   /* Un trait fléché, en pixels. */
@@ -176,7 +219,8 @@ function installDrawing(root) {
   }
 
   root.drawing = {
-    palette, fitted, clear, rgb, heatImage, pixels, plane, axes, curves, arrow, bars,
+    palette, fitted, clear, rgb, heatImage, pixels, plane, axes, trace, curves, contour,
+    arrow, bars,
   };
 }
 
