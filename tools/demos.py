@@ -49,7 +49,10 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
         "latent_map": lambda: latent_map(),
     },
     "diffusion": {"ddpm_class": lambda: part("ddpm_class", "model.")},
-    "classes": {"cvae_small": lambda: part("cvae_small", "decoder.")},
+    "classes": {
+        "cvae_small": lambda: part("cvae_small", "decoder."),
+        "classifier": lambda: part("classifier", ""),
+    },
 }
 
 

@@ -26,7 +26,7 @@
     noise: ["Le bruit prédit ε̂", "gris moyen : 0"],
     x0: ["L'image devinée x̂0", "x_t sans le bruit prédit"],
     curve: ["Au fil du tirage", "trait plein : 1 − ᾱ ; tirets : écart de x̂0 à l'image finale"],
-    before: ["Neuf graines, avant", ""],
+    before: ["Neuf graines, avant", "les neuf images d'avant"],
     nine: ["Neuf graines", "graine choisie et les huit suivantes"],
   };
 

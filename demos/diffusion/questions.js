@@ -3,18 +3,17 @@
 
 globalThis.diffusionQuestions = {
   noise: {
-    title: "Le bruit part-il régulièrement ?",
+    title: "Le départ du bruit",
     question: "Un tirage descend de t = 999 à t = 0, en vingt pas égaux. À quel instant la part de bruit de " +
       "x_t, 1 − ᾱ, tombe-t-elle sous la moitié ?",
     choices: ["vers t = 750, tôt", "vers t = 500, à mi-chemin", "vers t = 250, tard"],
     right: 2,
     action: "Tirer une image",
     seen: "Le bruit ne part pas au même rythme : à mi-chemin, x_t en est encore fait à 92 %. L'image devinée " +
-      "x̂0 prend pourtant sa forme bien plus tôt : dans les derniers pas, le réseau retouche. Reculez le " +
-      "curseur pour le voir.",
+      "x̂0 prend pourtant sa forme bien plus tôt. Reculez le curseur pour le voir.",
   },
   guidance: {
-    title: "Faut-il guider le plus possible ?",
+    title: "La force du guidage",
     question: "Neuf graines d'un 3, d'abord à s = 1, puis guidées à s = 4. Que deviennent les neuf images ?",
     choices: ["plus variées", "plus semblables, d'un trait plus épais", "les mêmes, en plus net"],
     right: 1,
