@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ from labkit.plots.style import CAPTION_MARK
 from tools import (
     answers,
     archives,
+    demos,
     execute,
     math_font,
     notebooks,
@@ -140,32 +142,41 @@ class LiveDemos(Preprocessor):
     """Donne aux pages les feuilles de style et les scripts de leurs démonstrations.
 
     Une cellule la réserve par `<div … data-demo="nom">` ; la page `demos/nom/index.html`, qui
-    s'ouvre aussi seule, dit ce qu'elle charge.
+    s'ouvre aussi seule, dit ce qu'elle charge. Un script que deux démonstrations partagent n'est
+    chargé qu'une fois par page.
     """
 
-    def preprocess_cell(self, cell, resources, index):
-        """Traite une cellule (interface de nbconvert)."""
-        if cell.cell_type == "markdown":
-            for name in DEMO.findall(cell.source):
-                cell.source += "\n\n" + "\n".join(demo_tags(name))
-        return cell, resources
+    def preprocess(self, notebook, resources):
+        """Traite un notebook (interface de nbconvert)."""
+        loaded: set[str] = set()
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                tags = [tag for name in DEMO.findall(cell.source) for tag in demo_tags(name)]
+                added = [tag for tag in dict.fromkeys(tags) if tag not in loaded]
+                loaded.update(added)
+                cell.source += "".join(["\n\n", "\n".join(added)] if added else [])
+        return notebook, resources
 
 
-def demo_tags(name: str, demos: Path = notebooks.ROOT / "demos") -> list[str]:
+def demo_tags(name: str, folder: Path = notebooks.ROOT / "demos") -> list[str]:
     """Les balises qu'une page de labs/ ajoute pour la démonstration `demos/name/`.
 
     Args:
         name: nom de la démonstration.
-        demos: dossier des démonstrations.
+        folder: dossier des démonstrations.
 
     Raises:
         LabError: cette démonstration n'existe pas.
     """
-    page = demos / name / "index.html"
+    page = folder / name / "index.html"
     if not page.is_file():
         raise notebooks.LabError(f"démonstration {name!r} introuvable : {page.name} manque.")
+
+    def from_lab(found: re.Match) -> str:
+        return f'="{posixpath.normpath(f"../{STATIC_DEMOS}/{name}/{found[1]}")}"'
+
     tags = LOADED.findall(page.read_text(encoding="utf-8"))
-    return [tag.replace('="', f'="../{STATIC_DEMOS}/{name}/', 1) for tag in tags]
+    return [re.sub('="([^"]+)"', from_lab, tag, count=1) for tag in tags]
 
 
 PREPROCESSORS = (FrenchSpaces(), FoldSolutions(), FigureTexts(), LiveDemos())
@@ -203,7 +214,8 @@ def assemble(root: Path, build: Path, shown: str = answers.SHOWN) -> Path:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source / "book")
     if (root / "demos").is_dir():
-        shutil.copytree(root / "demos", source / "book" / STATIC_DEMOS)
+        copied = shutil.copytree(root / "demos", source / "book" / STATIC_DEMOS)
+        demos.write_weights(copied)
     shutil.copy(root / "_toc.yml", source / "_toc.yml")
     config = (root / "_config.yml").read_text(encoding="utf-8")
     config = config.replace(NO_DEPOT, f'depot: "{depot(root)}"')

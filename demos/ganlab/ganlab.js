@@ -2,33 +2,17 @@
 
 (() => {
   "use strict";
-  const { nn, game: lib, views, scenarios } = globalThis;
-  const { french } = views;
+  const { controls, drawing, game: lib, views, scenarios, workers } = globalThis;
+  const { button, check, commands, complain, element, field, french, panel, quiz, toText, voice, whole } =
+    controls;
 
   const SCENARIO_STEPS = 1200;
-  const MOST_POINTS = 400; // d'une courbe ; au-delà, une valeur sur deux suffit
   const SPOKEN = 10_000; // ms entre deux lectures du texte vivant
 
   const DIVERGED =
     "La partie a divergé : des poids sont infinis. Baissez les taux, ou prenez Adam, puis « Recommencer ».";
 
   /* --- les réglages : lire, ou dire ce qui ne va pas -------------------------------------------- */
-
-  const toNumber = (text) => (text.trim() ? Number(text.trim().replace(",", ".")) : NaN);
-
-  function whole(low, high) {
-    return (text) => {
-      const value = toNumber(text);
-      if (Number.isInteger(value) && value >= low && value <= high) return value;
-      throw new Error(`Un entier de ${low} à ${high} est attendu.`);
-    };
-  }
-
-  function rate(text) {
-    const value = toNumber(text);
-    if (value > 0 && value <= 1) return value;
-    throw new Error("Un nombre plus grand que 0 et au plus égal à 1 est attendu, comme 0,002.");
-  }
 
   function layers(text) {
     const sizes = text.split(/[\s,;]+/).filter(Boolean).map(Number);
@@ -40,6 +24,7 @@
   }
 
   const choice = (text) => text;
+  const RATE = controls.positive(1, 0.002);
 
   /* `live` : change sans recommencer la partie. */
   const FIELDS = [
@@ -57,12 +42,10 @@
       non_saturating: "log, non saturante", minimax: "log, minimax", least_squares: "moindres carrés" } },
     { name: "updatesD", label: "Mises à jour de D par pas", read: whole(0, 20), live: true },
     { name: "updatesG", label: "Mises à jour de G par pas", read: whole(0, 20), live: true },
-    { name: "rateD", label: "Taux d'apprentissage de D", read: rate, live: true },
-    { name: "rateG", label: "Taux d'apprentissage de G", read: rate, live: true },
+    { name: "rateD", label: "Taux d'apprentissage de D", read: RATE, live: true },
+    { name: "rateG", label: "Taux d'apprentissage de G", read: RATE, live: true },
     { name: "seed", label: "Graine", read: whole(0, 999999) },
   ];
-
-  const toText = (value) => (Array.isArray(value) ? value.join(" ") : String(value).replace(".", ","));
 
   function toFields({ updates, rates, ...rules }) {
     const [updatesD, updatesG] = updates;
@@ -74,31 +57,6 @@
     return { ...rules, updates: [updatesD, updatesG], rates: [rateD, rateG] };
   }
 
-  /* --- le balisage -------------------------------------------------------------------------------- */
-
-  function element(tag, attributes = {}, ...children) {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-      else if (value !== false) node.setAttribute(name, value === true ? "" : value);
-    }
-    node.append(...children);
-    return node;
-  }
-
-  function field({ name, label, options, hint }, value, onChange) {
-    const id = `gl-${name}`;
-    const attributes = { id, name, "aria-describedby": `${id}-error`, onchange: () => onChange(name) };
-    const input = options
-      ? element("select", attributes, ...Object.entries(options).map(([key, text]) =>
-          element("option", { value: key, selected: key === String(value) }, text)))
-      : element("input", { ...attributes, type: "text", autocomplete: "off", value: toText(value),
-          inputmode: hint ? "text" : "decimal" });
-    const title = hint ? `${label} (${hint})` : label;
-    return element("div", { class: "gl-field" }, element("label", { for: id }, title), input,
-      element("p", { id: `${id}-error`, class: "gl-error" }));
-  }
-
   const PANELS = {
     cloud: ["Les points", "○ vrais, ■ tirés par G, traits : où D les pousse"],
     heat: ["Ce que D croit", "bleu : vrai ; orange : tiré ; points de G en noir"],
@@ -107,12 +65,6 @@
     losses: ["Les pertes", "trait plein : D ; tirets : G"],
     gaps: ["Les écarts à la loi", "trait plein : JS ; tirets : KL, en nats"],
   };
-
-  function panel([name, [title, legend]]) {
-    const canvas = element("canvas", { role: "img", "data-panel": name, "aria-label": title });
-    return element("figure", { class: "gl-panel" },
-      element("figcaption", {}, element("strong", {}, title), element("span", {}, legend)), canvas);
-  }
 
   /* --- la démonstration --------------------------------------------------------------------------- */
 
@@ -128,75 +80,61 @@
       this.lastSpoken = 0;
       this.shown = null; // [couche, neurone] montré à la place de D
       this.build();
-      this.worker = startWorker();
+      this.worker = workers.start([installNN, installGame, installWorker]);
       this.worker.onmessage = ({ data }) => this.receive(data);
       this.begin(lib.DEFAULTS);
       this.watch();
     }
 
     build() {
-      const button = (label, action, more = {}) =>
-        element("button", { type: "button", onclick: action, ...more }, label);
-      this.form = element("form", { class: "gl-settings", "aria-label": "Réglages",
+      this.form = element("form", { class: "demo-settings", "aria-label": "Réglages",
         onsubmit: (event) => { event.preventDefault(); this.restart(); } },
-        ...FIELDS.map((f) => field(f, toFields(lib.DEFAULTS)[f.name], (name) => this.changed(name))));
-      this.playButton = button("Jouer", () => this.toggle(), { class: "gl-main" });
-      this.slow = element("input", { type: "checkbox", id: "gl-slow", onchange: () => this.slowed() });
-      const commands = element("div", { class: "gl-commands", role: "group", "aria-label": "Commandes" },
-        this.playButton,
+        ...FIELDS.map((f) => field("gl", f, toFields(lib.DEFAULTS)[f.name], (name) => this.changed(name))));
+      this.playButton = button("Jouer", () => this.toggle(), { class: "demo-main" });
+      const slow = check("gl-slow", "Au ralenti", () => this.slowed());
+      this.slow = slow.input;
+      const played = commands("Commandes", this.playButton,
         button("Un pas", () => this.once("")),
         button("D seul", () => this.once("D")),
         button("G seul", () => this.once("G")),
-        element("span", { class: "gl-check" }, this.slow,
-          element("label", { for: "gl-slow" }, "Au ralenti")),
+        slow.node,
         button("Recommencer", () => this.restart()));
-      this.status = element("p", { class: "gl-status" });
-      this.spoken = element("p", { class: "gl-hidden", role: "status" });
-      this.panels = element("div", { class: "gl-panels" }, ...Object.entries(PANELS).map(panel));
+      this.status = element("p", { class: "demo-status" });
+      this.voice = voice();
+      this.shownPanels = Object.fromEntries(Object.entries(PANELS).map(([name, texts]) =>
+        [name, panel(name, ...texts)]));
+      this.panels = element("div", { class: "demo-panels" },
+        ...Object.values(this.shownPanels).map(({ node }) => node));
       this.drawing = element("div", { class: "gl-drawing", hidden: true },
         element("p", { id: "gl-drawing-help" }, "Tracez dans « Les points », à la souris ou au doigt ; au " +
           "clavier, les flèches déplacent la croix, Entrée pose un point, Retour arrière ôte le dernier. " +
           "Puis « Recommencer »."),
         button("Effacer mon dessin", () => { this.points = []; this.draw(); this.say("Dessin effacé."); }));
       this.neurons = element("div", { class: "gl-neurons" });
-      this.host.replaceChildren(this.buildScenarios(), commands, this.status, this.spoken, this.panels,
-        this.drawing,
+      this.host.replaceChildren(this.buildScenarios(), played, this.status, this.voice.node,
+        this.panels, this.drawing,
         element("details", {}, element("summary", {}, "Ce que voit chaque neurone de D"),
           element("p", {}, "Survolez un neurone, ou parcourez-les avec les flèches : sa réponse remplace " +
             "celle de D dans le second dessin."), this.neurons),
-        element("p", { class: "gl-title" }, "Réglages"), this.form);
-      this.canvases = Object.fromEntries([...this.panels.querySelectorAll("canvas")]
-        .map((canvas) => [canvas.dataset.panel, canvas]));
-      this.listenToDrawing(this.canvases.cloud);
+        element("p", { class: "demo-title" }, "Réglages"), this.form);
+      this.listenToDrawing(this.shownPanels.cloud.canvas);
     }
 
     /* --- les expériences : prédire, jouer, comparer --- */
 
     buildScenarios() {
-      this.quiz = element("div", { class: "gl-quiz" });
+      this.asked = element("div");
       return element("section", { "aria-label": "Cinq expériences" },
         element("p", {}, "Cinq expériences, chacune avec une prédiction à faire d'abord :"),
-        element("div", { class: "gl-commands" }, ...scenarios.map((scenario) =>
-          element("button", { type: "button", onclick: () => this.ask(scenario) }, scenario.title))),
-        this.quiz);
+        element("div", { class: "demo-commands" },
+          ...scenarios.map((scenario) => button(scenario.title, () => this.ask(scenario)))),
+        this.asked);
     }
 
     ask(scenario) {
-      const answers = scenario.choices.map((text, rank) => element("label", {},
-        element("input", { type: "radio", name: "gl-answer", value: rank }), ` ${text}`));
-      const error = element("p", { class: "gl-error", id: "gl-answer-error" });
-      const launch = () => {
-        const chosen = this.quiz.querySelector("input:checked");
-        error.textContent = chosen ? "" : "Choisissez d'abord une réponse : c'est votre prédiction.";
-        if (chosen) this.launch(scenario, Number(chosen.value));
-      };
-      this.verdict = element("p", { class: "gl-verdict", role: "status" });
-      this.quiz.replaceChildren(
-        element("fieldset", { "aria-describedby": "gl-answer-error" },
-          element("legend", {}, `${scenario.title}. ${scenario.question}`), ...answers),
-        error, element("button", { type: "button", class: "gl-main", onclick: launch }, "Voir ce qui arrive"),
-        this.verdict);
-      this.quiz.querySelector("input").focus({ preventScroll: true });
+      this.quiz = quiz("gl", scenario, (chosen) => this.launch(scenario, chosen));
+      this.asked.replaceChildren(this.quiz.node);
+      this.quiz.focus();
     }
 
     launch(scenario, chosen) {
@@ -204,17 +142,16 @@
       this.fill(rules);
       this.begin(rules);
       this.scenario = { ...scenario, chosen };
-      this.verdict.textContent = `L'expérience joue : ${SCENARIO_STEPS} pas.`;
+      this.quiz.say(`L'expérience joue : ${SCENARIO_STEPS} pas.`);
       this.setPace("fast");
     }
 
     conclude() {
-      const { chosen, right, choices, seen } = this.scenario;
+      const { chosen } = this.scenario;
       this.scenario = null;
       const { js } = this.curves;
-      const numbers = `JS : ${french(js[0], 2)} au départ, ${french(js[js.length - 1], 2)} à présent. `;
-      const verdict = chosen === right ? "Bien prédit. " : `Il fallait attendre : ${choices[right]}. `;
-      this.verdict.textContent = numbers + verdict + seen;
+      this.quiz.conclude(chosen,
+        `JS : ${french(js[0], 2)} au départ, ${french(js[js.length - 1], 2)} à présent.`);
       this.setPace("pause");
     }
 
@@ -245,16 +182,15 @@
     }
 
     complain(name, text) {
-      const input = this.form.elements[name];
-      input.setAttribute("aria-invalid", String(Boolean(text)));
-      this.form.querySelector(`#gl-${name}-error`).textContent = text;
+      complain(this.form.elements[name], text);
     }
 
     changed(name) {
       const isOwn = this.form.elements.law.value === "own";
       this.drawing.hidden = !isOwn;
-      this.canvases.cloud.tabIndex = isOwn ? 0 : -1;
-      this.canvases.cloud.classList.toggle("gl-open", isOwn);
+      const { canvas } = this.shownPanels.cloud;
+      canvas.tabIndex = isOwn ? 0 : -1;
+      canvas.classList.toggle("demo-open", isOwn);
       if (name === "law") {
         this.complain("law", "");
         if (!isOwn) this.restart();
@@ -297,7 +233,7 @@
 
     begin(rules) {
       this.rules = rules;
-      this.curves = { steps: [], discriminator: [], generator: [], js: [], kl: [] };
+      this.curves = drawing.trace(["discriminator", "generator", "js", "kl"]);
       this.shown = null;
       this.hasDiverged = false;
       this.buildNeurons(rules.discriminatorDims);
@@ -335,15 +271,12 @@
 
     /* Joue dès que la page la montre, sauf si le lecteur préfère le calme ; s'arrête hors de vue. */
     watch() {
-      this.wasStopped = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      this.wasStopped = controls.prefersCalm();
       new IntersectionObserver(([entry]) => {
         if (entry.isIntersecting && !this.wasStopped) this.setPace(this.wantedPace());
         else if (!entry.isIntersecting && this.pace !== "pause") this.setPace("pause");
       }, { threshold: 0.2 }).observe(this.panels);
-      new ResizeObserver(() => this.draw()).observe(this.panels);
-      const redraw = () => this.draw();
-      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-      new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+      controls.watch(this.panels, () => this.draw());
     }
 
     receive(frame) {
@@ -370,19 +303,13 @@
     record(measure) {
       const { curves } = this;
       if (curves.steps[curves.steps.length - 1] === measure.step) return;
-      curves.steps.push(measure.step);
-      for (const name of ["discriminator", "generator", "js", "kl"]) curves[name].push(measure[name]);
-      if (curves.steps.length > MOST_POINTS) {
-        for (const name of Object.keys(curves)) {
-          curves[name] = curves[name].filter((_, k) => k % 2 === 0);
-        }
-      }
+      curves.push(measure.step, measure);
     }
 
     /* --- le texte vivant --- */
 
     say(text) {
-      this.spoken.textContent = text;
+      this.voice.say(text);
     }
 
     summary() {
@@ -402,31 +329,19 @@
       this.lastSpoken = performance.now();
       const text = this.summary();
       this.say(this.pace === "pause" ? `En pause. ${text}` : text);
-      for (const [name, canvas] of Object.entries(this.canvases)) {
-        canvas.setAttribute("aria-label", `${PANELS[name][0]}. ${text}`);
-      }
+      for (const { describe } of Object.values(this.shownPanels)) describe(text);
     }
 
     /* --- dessiner la page --- */
 
     context(name) {
-      const canvas = this.canvases[name];
-      const ratio = Math.min(2, devicePixelRatio || 1);
-      const width = canvas.clientWidth;
-      const height = canvas.clientHeight;
-      if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-        canvas.width = Math.round(width * ratio);
-        canvas.height = Math.round(height * ratio);
-      }
-      const ctx = canvas.getContext("2d");
-      ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-      return [ctx, width, height];
+      return drawing.fitted(this.shownPanels[name].canvas);
     }
 
     draw() {
       const { frame, curves } = this;
       if (!frame || !this.panels.clientWidth) return;
-      const palette = views.colors(this.host);
+      const palette = drawing.palette(this.host);
       this.status.textContent = this.summary();
       this.drawCloud(palette);
       this.drawHeat(palette);
@@ -441,9 +356,9 @@
         { values: curves[b], color: palette.drawn, dash: [6, 4] },
       ];
       const isLog = this.rules.loss !== "least_squares";
-      views.curves(...this.context("losses"), curves.steps, pair("discriminator", "generator"), palette,
-        isLog ? { value: 2 * Math.LN2, name: "2 log 2" } : null);
-      views.curves(...this.context("gaps"), curves.steps, pair("js", "kl"), palette);
+      drawing.curves(...this.context("losses"), curves.steps, pair("discriminator", "generator"), palette,
+        isLog ? { level: { value: 2 * Math.LN2, name: "2 log 2" } } : {});
+      drawing.curves(...this.context("gaps"), curves.steps, pair("js", "kl"), palette);
       this.drawNeurons(palette);
     }
 
@@ -461,7 +376,7 @@
     drawHeat(palette) {
       const [ctx, side] = this.context("heat");
       const { heat, neurons, drawn } = this.frame;
-      const caption = this.canvases.heat.parentElement.querySelector("span");
+      const { caption } = this.shownPanels.heat;
       if (!this.shown) {
         caption.textContent = PANELS.heat[1];
         return views.heat(ctx, side, heat, palette, { points: drawn });
@@ -529,7 +444,7 @@
     }
 
     under(event) {
-      const box = this.canvases.cloud.getBoundingClientRect();
+      const box = this.shownPanels.cloud.canvas.getBoundingClientRect();
       const x = (2 * (event.clientX - box.left)) / box.width - 1;
       const y = 1 - (2 * (event.clientY - box.top)) / box.height;
       return [x * views.MARGIN, y * views.MARGIN];
@@ -558,15 +473,5 @@
     }
   }
 
-  /* Le worker reçoit le texte des mêmes fonctions que la page : aucun fichier à relire, ce qu'un
-     navigateur refuserait à une page ouverte du disque. */
-  function startWorker() {
-    const parts = [installNN, installGame, installWorker].map((install) => `(${install})(self);`);
-    const url = URL.createObjectURL(new Blob([parts.join("\n")], { type: "text/javascript" }));
-    const worker = new Worker(url);
-    URL.revokeObjectURL(url);
-    return worker;
-  }
-
-  globalThis.demos = [...document.querySelectorAll("[data-demo=ganlab]")].map((host) => new Demo(host));
+  controls.live("ganlab", Demo);
 })();

@@ -3,21 +3,9 @@
 function installViews(root) {
   "use strict";
 
+  const { clear, heatImage } = root.drawing;
+
   const MARGIN = 1.15; // demi-côté du plan montré : un peu plus que le carré [-1, 1]²
-
-  function colors(element) {
-    const style = getComputedStyle(element);
-    const read = (name) => style.getPropertyValue(name).trim();
-    return {
-      paper: read("--gl-paper"), ink: read("--gl-ink"), faint: read("--gl-faint"),
-      real: read("--gl-real"), drawn: read("--gl-drawn"),
-    };
-  }
-
-  function clear(ctx, width, height, palette) {
-    ctx.fillStyle = palette.paper;
-    ctx.fillRect(0, 0, width, height);
-  }
 
   const place = (value, side) => ((value / MARGIN + 1) / 2) * side;
   const at = (points, n, side) => [place(points[2 * n], side), place(-points[2 * n + 1], side)];
@@ -69,27 +57,6 @@ function installViews(root) {
   }
 
   /* --- cartes de chaleur ---------------------------------------------------------------------- */
-
-  function rgb(color) {
-    return [1, 3, 5].map((k) => parseInt(color.slice(k, k + 2), 16));
-  }
-
-  /* Une image de valeurs [0, 1], la rangée du bas d'abord : 0 couleur de G, 1/2 fond, 1 celle des vrais. */
-  function heatImage(values, count, low, high, palette) {
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = count;
-    const image = new ImageData(count, count);
-    const [from, middle, to] = [palette.drawn, palette.paper, palette.real].map(rgb);
-    for (let k = 0; k < count * count; k++) {
-      const value = (values[k] - low) / (high - low);
-      const [far, share] = value < 0.5 ? [from, 1 - 2 * value] : [to, 2 * value - 1];
-      const pixel = 4 * ((count - 1 - Math.floor(k / count)) * count + (k % count));
-      for (let c = 0; c < 3; c++) image.data[pixel + c] = middle[c] + share * (far[c] - middle[c]);
-      image.data[pixel + 3] = Number.isNaN(value) ? 0 : 255;
-    }
-    canvas.getContext("2d").putImageData(image, 0, 0);
-    return canvas;
-  }
 
   function heat(ctx, side, values, palette, { points = null, smooth = true, low = 0, high = 1 } = {}) {
     clear(ctx, side, side, palette);
@@ -177,48 +144,7 @@ function installViews(root) {
     return ((c[0] - a[0]) * (d[1] - b[1]) - (d[0] - b[0]) * (c[1] - a[1])) / 2;
   }
 
-  /* --- courbes --------------------------------------------------------------------------------- */
-
-  const french = (value, digits) => value.toFixed(digits).replace(".", ",");
-
-  /* Des courbes { nom, valeurs, couleur, tirets } selon les pas ; `level`, un repère horizontal. */
-  function curves(ctx, width, height, steps, lines, palette, level) {
-    clear(ctx, width, height, palette);
-    const left = 40;
-    const bottom = 22;
-    const values = lines.flatMap((line) => line.values).filter(Number.isFinite);
-    const top = Math.max(level ? level.value * 1.15 : 0, ...values, 1e-3);
-    const last = Math.max(1, steps[steps.length - 1] || 1);
-    const x = (step) => left + ((width - left - 8) * step) / last;
-    const y = (value) => height - bottom - ((height - bottom - 8) * Math.max(0, value)) / top;
-    ctx.font = "12px sans-serif";
-    ctx.fillStyle = palette.ink;
-    ctx.strokeStyle = palette.faint;
-    ctx.lineWidth = 1;
-    ctx.textAlign = "right";
-    for (const share of [0, 0.5, 1]) {
-      ctx.fillText(french(top * share, top < 1 ? 2 : 1), left - 5, y(top * share) + 4);
-      ctx.strokeRect(left, y(top * share), width - left - 8, 0);
-    }
-    ctx.fillText(`pas ${last}`, width - 8, height - 6);
-    if (level) {
-      ctx.setLineDash([2, 3]);
-      ctx.strokeStyle = palette.ink;
-      ctx.strokeRect(left, y(level.value), width - left - 8, 0);
-      ctx.fillText(level.name, width - 10, y(level.value) - 4);
-    }
-    for (const line of lines) {
-      ctx.strokeStyle = line.color;
-      ctx.lineWidth = 2;
-      ctx.setLineDash(line.dash);
-      ctx.beginPath();
-      line.values.forEach((value, k) => ctx.lineTo(x(steps[k]), y(value)));
-      ctx.stroke();
-    }
-    ctx.setLineDash([]);
-  }
-
-  root.views = { MARGIN, colors, cloud, heat, neuronValues, thumbnail, gridImage, curves, french };
+  root.views = { MARGIN, cloud, heat, neuronValues, thumbnail, gridImage };
 }
 
 installViews(globalThis);

@@ -4,11 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from tools import demos
+
 DEMOS = Path(__file__).parents[2] / "demos"
 
 
+@pytest.fixture(scope="session")
+def weights():
+    """Les poids que la page charge, comme les écrit `python -m tools.demos`."""
+    return demos.write_weights(DEMOS)
+
+
 @pytest.fixture
-def open_page(browser):
+def open_page(browser, weights):
     """Ouvre un fichier de demos/ ; la page fermée ne doit avoir connu ni erreur ni requête."""
     contexts, problems = [], []
 

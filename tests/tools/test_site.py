@@ -4,7 +4,7 @@ import pytest
 from nbformat.v4 import new_output
 
 from labkit.plots.style import CAPTION_MARK
-from tools import notebooks, pages, site
+from tools import demos, notebooks, pages, site
 
 
 def figure_output(alt, caption=""):
@@ -106,17 +106,37 @@ def test_the_demos_are_among_the_static_files(built):
 
 
 def test_a_page_loads_what_its_demo_loads(lab):
-    lab.cells[0].source += '\n\n<div class="ganlab" data-demo="ganlab"><p>Rien.</p></div>'
+    lab.cells[0].source += '\n\n<div class="demo" data-demo="ganlab"><p>Rien.</p></div>'
     site.site_notebook(lab)
     added = lab.cells[0].source.partition("</div>")[2]
     assert '<link href="../_static/demos/ganlab/ganlab.css" rel="stylesheet" />' in added
     scripts = re.findall('src="(.+?)"', added)
-    assert scripts[0] == "../_static/demos/ganlab/../nn.js"
+    assert scripts[0] == "../_static/demos/nn.js"
     assert scripts[-1] == "../_static/demos/ganlab/ganlab.js"
-    demos = notebooks.ROOT / "demos" / "ganlab"
-    folder = "../_static/demos/ganlab/"
-    assert all((demos / script.removeprefix(folder)).is_file() for script in scripts)
-    assert set(demos.glob("*.js")) <= {demos / s.removeprefix(folder) for s in scripts}
+    folder = notebooks.ROOT / "demos"
+    files = {folder / script.removeprefix("../_static/demos/") for script in scripts}
+    assert all(file.is_file() for file in files)
+    assert set((folder / "ganlab").glob("*.js")) <= files
+
+
+def test_two_demos_of_a_page_load_once_what_they_share(lab):
+    for rank, name in enumerate(("ganlab", "latent")):
+        lab.cells[rank].cell_type = "markdown"
+        lab.cells[rank].source += f'\n\n<div class="demo" data-demo="{name}"><p>Rien.</p></div>'
+    site.site_notebook(lab)
+    added = "".join(cell.source for cell in lab.cells[:2])
+    scripts = re.findall('src="(.+?)"', added)
+    assert len(scripts) == len(set(scripts))
+    assert "../_static/demos/shared/controls.js" in scripts
+    assert scripts[-1] == "../_static/demos/latent/latent.js"
+
+
+@pytest.mark.parametrize("name", sorted(demos.WEIGHTS))
+def test_the_site_carries_the_weights_that_its_demos_load(built, name):
+    (built / "demos" / name).mkdir(parents=True)
+    source = site.assemble(built, built / "_build")
+    written = {path.stem for path in (source / "book" / "_static" / "demos" / "weights").iterdir()}
+    assert written == set(demos.WEIGHTS[name])
 
 
 def test_an_unknown_demo_stops_the_site():
