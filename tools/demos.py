@@ -21,7 +21,7 @@ from torch import Tensor
 
 import labkit
 from labkit.files import write_atomically
-from tools import notebooks
+from tools import demo_numbers, notebooks
 
 DEMOS = notebooks.ROOT / "demos"
 
@@ -52,6 +52,12 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
 }
 
 
+# Démonstration -> fichiers de nombres qu'elle charge de même, et de quoi faire chacun.
+NUMBERS: dict[str, dict[str, Callable[[], object]]] = {
+    "cost": {"comparison": demo_numbers.comparison},
+}
+
+
 def write_weights(demos: Path = DEMOS) -> list[Path]:
     """Écrit dans `demos/weights/` ce que lisent les démonstrations de ce dossier.
 
@@ -66,6 +72,10 @@ def write_weights(demos: Path = DEMOS) -> list[Path]:
         for name, make in WEIGHTS.get(demo, {}).items():
             written[name] = demos / "weights" / f"{name}.js"
             write_atomically(written[name], script(name, make()).encode("ascii"))
+        for name, make in NUMBERS.get(demo, {}).items():
+            written[name] = demos / "weights" / f"{name}.js"
+            text = f"weightFiles.{name} = {json.dumps(make())};\n"
+            write_atomically(written[name], text.encode("ascii"))
     return list(written.values())
 
 

@@ -108,8 +108,7 @@ function installDrawing(root) {
       ctx.fillText(text, to.left - 5, to.y(Number(value)) + 4);
     }
     ctx.fillText(xLabel, to.right, to.bottom + 27);
-    ctx.textAlign = "left";
-    ctx.fillText(yLabel, to.left + 5, to.top + 13);
+    ctx.fillText(yLabel, to.right - 5, to.top + 14);
   }
 
   /* --- courbes ---------------------------------------------------------------------------------- */
