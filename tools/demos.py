@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import functools
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -133,6 +134,7 @@ def awake(name: str) -> Tensors:
     return weights
 
 
+@functools.cache
 def latent_map() -> Tensors:
     """Ce que le classifieur du cours lit en chaque point de la grille : classe, et probabilité.
 

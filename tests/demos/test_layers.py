@@ -13,7 +13,8 @@ LAYER = 1e-4  # écart relatif permis à une couche
 APPLY = """([file, x, call]) => {
   const tensors = weights.unpack(file);
   const input = x.channels ? { ...x, data: Float32Array.from(x.data) } : Float32Array.from(x.data);
-  const found = new Function("layer", "x", `return ${call}`)(weights.parameters(tensors, "layer"), input);
+  const apply = new Function("layer", "x", `return ${call}`);
+  const found = apply(weights.parameters(tensors, "layer"), input);
   return { ...found, data: [...(found.data || found)] };
 }"""
 
