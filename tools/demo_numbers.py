@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import statistics
 
-from labkit import references
+import torch
+
+import labkit
+from labkit import plots, references
 
 # Les concurrents du lab 10, dans ses mots : nom court -> titre.
 CONTENDERS = {
@@ -62,3 +65,34 @@ def _measured(name: str) -> tuple[str, dict[str, list[float]]]:
         rows = references.load_results(f"comparison_{name}")["rows"]
     known = [measure for measure in MEASURES if measure in rows[0]]
     return title, {measure: [round(row[measure], 4) for row in rows] for measure in known}
+
+
+def worksheet() -> list[dict]:
+    """Les époques du GAN de la fiche sur MNIST (lab 5) : pertes, mesures, images de bruits fixes.
+
+    Returns:
+        Par époque gardée : `epoch`, `generatorLoss` et `discriminatorLoss` (rien à l'époque 0),
+        `fid`, `entropy`, `classes`, `pictures` (un PNG, des images côte à côte) et `counts`, le
+        nombre de ces images que le classifieur du cours range dans chaque classe.
+    """
+    rows = references.load_results("gan_worksheet_mnist")["rows"]
+    classifier = labkit.load_reference("classifier")
+    return [
+        {
+            "epoch": row["epoch"],
+            "generatorLoss": row["generator_loss"],
+            "discriminatorLoss": row["discriminator_loss"],
+            "fid": round(row["fid"], 2),
+            "entropy": round(row["entropy"], 4),
+            "classes": int(row["classes"]),
+            "pictures": row["pictures"],
+            "counts": _counts(classifier, row["pictures"]),
+        }
+        for row in rows
+    ]
+
+
+@torch.no_grad()
+def _counts(classifier: torch.nn.Module, pictures: str) -> list[int]:
+    images = torch.tensor(plots.from_text(pictures), dtype=torch.float32).unsqueeze(1)
+    return classifier(images).argmax(dim=1).bincount(minlength=10).tolist()

@@ -49,6 +49,10 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
         "latent_map": lambda: latent_map(),
     },
     "diffusion": {"ddpm_class": lambda: part("ddpm_class", "model.")},
+    "path": {
+        "dcgan": lambda: part("dcgan", "layers."),
+        "classifier": lambda: part("classifier", ""),
+    },
     "classes": {"cvae_small": lambda: part("cvae_small", "decoder.")},
 }
 
@@ -56,6 +60,7 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
 # Démonstration -> fichiers de nombres qu'elle charge de même, et de quoi faire chacun.
 NUMBERS: dict[str, dict[str, Callable[[], object]]] = {
     "cost": {"comparison": demo_numbers.comparison},
+    "path": {"worksheet": demo_numbers.worksheet},
 }
 
 

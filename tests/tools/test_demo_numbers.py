@@ -61,3 +61,16 @@ def test_fewer_steps_of_the_flow_are_those_of_the_results(models, calls):
     measures = models[f"flow_{calls}"]["measures"]
     assert set(measures) == {"fid", "recognised"}
     assert measures["fid"] == pytest.approx([row["fid"] for row in rows], abs=5e-5)
+
+
+def test_the_epochs_are_those_of_lab_5():
+    rows = references.load_results("gan_worksheet_mnist")["rows"]
+    found = demo_numbers.worksheet()
+    for row, ours in zip(rows, found, strict=True):
+        assert ours["epoch"] == row["epoch"] and ours["pictures"] == row["pictures"]
+        assert ours["generatorLoss"] == row["generator_loss"]
+        assert ours["fid"] == pytest.approx(row["fid"], abs=0.01)
+        assert sum(ours["counts"]) == 32
+    # À l'époque 0, tout est la même tache ; à la dernière, sept classes se voient.
+    assert max(found[0]["counts"]) == 32
+    assert sum(count > 0 for count in found[-1]["counts"]) == 7
