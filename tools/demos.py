@@ -53,7 +53,10 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
         "dcgan": lambda: part("dcgan", "layers."),
         "classifier": lambda: part("classifier", ""),
     },
-    "classes": {"cvae_small": lambda: part("cvae_small", "decoder.")},
+    "classes": {
+        "cvae_small": lambda: part("cvae_small", "decoder."),
+        "classifier": lambda: part("classifier", ""),
+    },
 }
 
 
