@@ -1,8 +1,8 @@
-/* Le DCGAN du lab 5 et le classifieur du cours, en évaluation. */
+/* Le DCGAN du lab 5, en évaluation, et ce que le classifieur du cours lit dans ses images. */
 
 function installPath(root) {
   "use strict";
-  const { layers, weights } = root;
+  const { classifier, layers, weights } = root;
 
   const LATENT = 100;
   const networks = {};
@@ -34,22 +34,7 @@ function installPath(root) {
 
   const generate = (z) => trace(z).pop();
 
-  /* --- le classifieur : image [784] -> probabilités [10] ----------------------------------------- */
-
-  function classify(image) {
-    const c = (prefix) => layer("classifier", prefix);
-    let maps = { data: Float32Array.from(image), channels: 1, height: 28, width: 28 };
-    for (const rank of [0, 4, 8]) {
-      maps = layers.batchNorm(layers.conv2d(maps, c(`body.${rank}`), { padding: 1 }), c(`body.${rank + 1}`));
-      layers.relu(maps.data);
-      maps = layers.maxPool(maps);
-    }
-    const logits = layers.linear(layers.relu(layers.linear(maps.data, c("body.13"))), c("head.1"));
-    const most = Math.max(...logits);
-    const powers = logits.map((logit) => Math.exp(logit - most));
-    const total = powers.reduce((sum, power) => sum + power, 0);
-    return powers.map((power) => power / total);
-  }
+  const classify = (image) => classifier.chances(networks.classifier, image);
 
   /* Une image et ce que le classifieur y lit. */
   function draw(z) {
