@@ -49,12 +49,12 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
         "latent_map": lambda: latent_map(),
     },
     "diffusion": {"ddpm_class": lambda: part("ddpm_class", "model.")},
-    "classes": {
-        "cvae_small": lambda: part("cvae_small", "decoder."),
-        "classifier": lambda: part("classifier", ""),
-    },
     "path": {
         "dcgan": lambda: part("dcgan", "layers."),
+        "classifier": lambda: part("classifier", ""),
+    },
+    "classes": {
+        "cvae_small": lambda: part("cvae_small", "decoder."),
         "classifier": lambda: part("classifier", ""),
     },
 }

@@ -1,8 +1,8 @@
-/* Le DCGAN du lab 5, en évaluation, et ce que le classifieur du cours lit dans ses images. */
+/* Le DCGAN du lab 5, en évaluation, et un chemin entre deux de ses bruits. */
 
 function installPath(root) {
   "use strict";
-  const { classifier, layers, weights } = root;
+  const { layers, weights } = root;
 
   const LATENT = 100;
   const networks = {};
@@ -34,7 +34,7 @@ function installPath(root) {
 
   const generate = (z) => trace(z).pop();
 
-  const classify = (image) => classifier.chances(networks.classifier, image);
+  const classify = (image) => root.classifier.chances(networks.classifier, image);
 
   /* Une image et ce que le classifieur y lit. */
   function draw(z) {

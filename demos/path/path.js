@@ -92,8 +92,7 @@
     async load() {
       this.say(this.epochStatus, "Chargement des modèles…");
       const [rows, dcgan, classifier] = await Promise.all(["worksheet", "dcgan", "classifier"].map(weights.load));
-      const ask = workers.interview("path",
-        [installLayers, installWeights, installClassifier, installPath]);
+      const ask = workers.interview("path", [installLayers, installWeights, installClassifier, installPath]);
       await Promise.all([ask("load", "dcgan", dcgan), ask("load", "classifier", classifier)]);
       for (const row of rows) row.strip = await picture(row.pictures);
       this.rows = rows;
