@@ -55,9 +55,11 @@
         codes: panel("codes", "Une classe, dix codes z", "le z des curseurs d'abord, puis neuf tirages"),
       };
       for (const { node } of Object.values(this.panels)) node.classList.add("classes-row");
-      this.host.replaceChildren(this.quiz.node, this.form,
+      // Les boutons avant les champs : une erreur qui paraît ne les déplace pas sous le doigt.
+      this.host.replaceChildren(this.quiz.node,
         commands("Le code z", button("Tirer un z", () => this.drawCode()),
           button("z = 0", () => this.setCode(new Array(LATENT).fill(0)))),
+        this.form,
         this.status, this.voice.node, this.panels.classes.node, this.panels.codes.node,
         element("details", {}, element("summary", {}, "Déplacer les dix coordonnées de z"),
           element("div", { class: "demo-settings" }, ...this.sliders.map(({ node }) => node))));

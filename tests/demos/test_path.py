@@ -59,7 +59,8 @@ def test_the_classifier_is_that_of_labkit(page):
     images = labkit.load_reference("dcgan")(codes())
     expected = labkit.load_reference("classifier")(images).softmax(dim=1)
     found = page.evaluate(
-        "(images) => images.map((image) => [...path.classify(image)])", images.flatten(1).tolist()
+        "(images) => images.map((image) => [...path.classify(Float32Array.from(image))])",
+        images.flatten(1).tolist(),
     )
     for ours, theirs in zip(found, expected, strict=True):
         assert difference(ours, theirs) < 1e-4
