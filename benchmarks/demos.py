@@ -77,8 +77,44 @@ def _diffusion(page) -> Iterator[Measure]:
     yield Measure("Diffusion, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
 
 
+def _perceptron(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.get_by_label("Neurones cachés").fill("8")
+    page.get_by_label("Passages par image").select_option("1000")
+    page.get_by_role("button", name="Jouer").click()
+    page.wait_for_timeout(1000 * SECONDS)
+    speed = page.evaluate("demos[0].learner.passes") / SECONDS
+    longest = page.evaluate(LONGEST)
+    yield Measure("Perceptron, passages par seconde (8 neurones cachés)", speed, digits=0)
+    yield Measure("Perceptron, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+def _path(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.evaluate("demos[0].open()")
+    for action, title in (("generate", "un dessin"), ("draw", "un dessin et sa lecture")):
+        question = f"() => demos[0].ask('{action}', new Array(100).fill(0.1))"
+        duration = page.evaluate(f"({MEDIAN})({question})")
+        yield Measure(f"DCGAN, {title}", duration, "ms", at_most=25, digits=1)
+    longest = page.evaluate(LONGEST)
+    yield Measure("DCGAN, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+def _words(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.evaluate("demos[0].open()")
+    question = "() => demos[0].ask('blankLogits', [0, ...new Array(11).fill(1), 0])"
+    duration = page.evaluate(f"({MEDIAN})({question})")
+    yield Measure("Mots, une lecture de onze trous", duration, "ms", at_most=30, digits=1)
+    longest = page.evaluate(LONGEST)
+    yield Measure("Mots, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
 MEASURED: dict[str, Callable] = {
     "ganlab": _ganlab,
+    "perceptron": _perceptron,
+    "path": _path,
+    "words": _words,
     "latent": _latent,
     "classes": _classes,
     "diffusion": _diffusion,
