@@ -8,6 +8,7 @@ import torch
 
 import labkit
 from labkit import plots, references
+from labkit.text.grammar import PHRASES
 
 # Les concurrents du lab 10, dans ses mots : nom court -> titre.
 CONTENDERS = {
@@ -96,3 +97,8 @@ def worksheet() -> list[dict]:
 def _counts(classifier: torch.nn.Module, pictures: str) -> list[int]:
     images = torch.tensor(plots.from_text(pictures), dtype=torch.float32).unsqueeze(1)
     return classifier(images).argmax(dim=1).bincount(minlength=10).tolist()
+
+
+def vocabulary() -> list[str]:
+    """Les jetons de `phrases`, par numéro : `<fin>`, `<masque>`, puis les mots."""
+    return list(PHRASES.tokenizer.tokens)

@@ -53,6 +53,7 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
         "dcgan": lambda: part("dcgan", "layers."),
         "classifier": lambda: part("classifier", ""),
     },
+    "words": {"lm_phrases_diffusion": lambda: part("lm_phrases_diffusion", "")},
     "classes": {
         "cvae_small": lambda: part("cvae_small", "decoder."),
         "classifier": lambda: part("classifier", ""),
@@ -64,6 +65,7 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
 NUMBERS: dict[str, dict[str, Callable[[], object]]] = {
     "cost": {"comparison": demo_numbers.comparison},
     "path": {"worksheet": demo_numbers.worksheet},
+    "words": {"vocabulary": demo_numbers.vocabulary},
 }
 
 

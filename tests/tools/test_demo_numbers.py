@@ -74,3 +74,9 @@ def test_the_epochs_are_those_of_lab_5():
     # À l'époque 0, tout est la même tache ; à la dernière, sept classes se voient.
     assert max(found[0]["counts"]) == 32
     assert sum(count > 0 for count in found[-1]["counts"]) == 7
+
+
+def test_the_vocabulary_is_that_of_the_reference():
+    words = demo_numbers.vocabulary()
+    assert len(words) == labkit.load_reference("lm_phrases_diffusion").vocab_size
+    assert words[:2] == ["<fin>", "<masque>"] and "voisines" in words
