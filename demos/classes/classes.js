@@ -19,7 +19,7 @@
     right: 1,
     action: "Demander les dix classes",
     seen: "La classe est donnée à part : z n'a pas à la porter, et garde la façon d'écrire. Sur trois cents codes, " +
-      "z fixe plus de neuf dixièmes de ce qui fait varier l'épaisseur et l'inclinaison à classe donnée. " +
+      "à classe donnée, z fixe plus de neuf dixièmes de la variance du gris moyen et de celle de l'inclinaison. " +
       "Déplacez un curseur : les dix chiffres changent ensemble.",
   };
 
