@@ -1,14 +1,12 @@
-"""GAN Lab dans un navigateur : pas par seconde, dessin compris, et blocage de la page."""
+"""Les démonstrations dans un navigateur : leurs calculs, et le plus long blocage de la page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from benchmarks.measure import Measure, Skipped
-from tools import check_site
+from tools import check_site, demos
 
-PAGE = Path(__file__).resolve().parents[1] / "demos" / "ganlab" / "index.html"
 SECONDS = 5
 STEPS = "demos[0].frame ? demos[0].frame.steps : 0"
 WATCH = """() => {
@@ -16,6 +14,111 @@ WATCH = """() => {
   new PerformanceObserver((list) => blocks.push(...list.getEntries().map((e) => e.duration)))
     .observe({ type: "longtask" });
 }"""
+LONGEST = "Math.max(...blocks)"
+
+# La durée médiane, en ms, d'une demande au worker de la page, après quelques-unes pour s'échauffer.
+MEDIAN = """async (question) => {
+  const durations = [];
+  for (let turn = 0; turn < 25; turn++) {
+    const start = performance.now();
+    await question();
+    durations.push(performance.now() - start);
+  }
+  return durations.slice(5).sort((a, b) => a - b)[10];
+}"""
+
+
+def _ganlab(page) -> Iterator[Measure]:
+    page.wait_for_function(f"({STEPS}) > 100")
+    page.evaluate(WATCH)
+    start = page.evaluate(f"[performance.now(), {STEPS}]")
+    page.wait_for_timeout(1000 * SECONDS)
+    end = page.evaluate(f"[performance.now(), {STEPS}]")
+    longest = page.evaluate(LONGEST)
+    speed = 1000 * (end[1] - start[1]) / (end[0] - start[0])
+    yield Measure("GAN Lab, pas par seconde (256 points)", speed, at_least=60, digits=0)
+    yield Measure("GAN Lab, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+def _latent(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.evaluate("demos[0].open()")
+    for name, title in (("autoencoder", "autoencodeur"), ("vae_dense_2d", "VAE dense")):
+        question = f"() => demos[0].ask('decode', '{name}', [0.5, -1])"
+        duration = page.evaluate(f"({MEDIAN})({question})")
+        yield Measure(f"Plan latent, un dessin : {title}", duration, "ms", at_most=25, digits=1)
+    longest = page.evaluate(LONGEST)
+    yield Measure("Plan latent, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+def _classes(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.evaluate("demos[0].open()")
+    question = "() => demos[0].ask('decodeAll', [[[0, 1, 0, -1, 0, 1, 0, -1, 0, 1], 3]])"
+    duration = page.evaluate(f"({MEDIAN})({question})")
+    yield Measure("CVAE, un dessin et sa lecture", duration, "ms", at_most=25, digits=1)
+    longest = page.evaluate(LONGEST)
+    yield Measure("CVAE, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+def _diffusion(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.evaluate("demos[0].open()")
+    for guidance, title in ((1, "sans guidage"), (3, "guidé")):
+        page.evaluate(f"demos[0].guidance.value = {guidance}")
+        page.evaluate("demos[0].drawOne()")  # le premier tirage échauffe le navigateur
+        duration = page.evaluate("""async () => {
+          const start = performance.now();
+          await demos[0].drawOne();
+          return (performance.now() - start) / 1000;
+        }""")
+        yield Measure(f"Diffusion, vingt pas de DDIM, {title}", duration, "s", at_most=1)
+    longest = page.evaluate(LONGEST)
+    yield Measure("Diffusion, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+def _perceptron(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.get_by_label("Neurones cachés").fill("8")
+    page.get_by_label("Passages par image").select_option("1000")
+    page.get_by_role("button", name="Jouer").click()
+    page.wait_for_timeout(1000 * SECONDS)
+    speed = page.evaluate("demos[0].learner.passes") / SECONDS
+    longest = page.evaluate(LONGEST)
+    yield Measure("Perceptron, passages par seconde (8 neurones cachés)", speed, digits=0)
+    yield Measure("Perceptron, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+def _path(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.evaluate("demos[0].open()")
+    for action, title in (("generate", "un dessin"), ("draw", "un dessin et sa lecture")):
+        question = f"() => demos[0].ask('{action}', new Array(100).fill(0.1))"
+        duration = page.evaluate(f"({MEDIAN})({question})")
+        yield Measure(f"DCGAN, {title}", duration, "ms", at_most=25, digits=1)
+    longest = page.evaluate(LONGEST)
+    yield Measure("DCGAN, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+def _words(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.evaluate("demos[0].open()")
+    question = "() => demos[0].ask('blankLogits', [0, ...new Array(11).fill(1), 0])"
+    duration = page.evaluate(f"({MEDIAN})({question})")
+    yield Measure("Mots, une lecture de onze trous", duration, "ms", at_most=30, digits=1)
+    longest = page.evaluate(LONGEST)
+    yield Measure("Mots, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
+MEASURED: dict[str, Callable] = {
+    "ganlab": _ganlab,
+    "perceptron": _perceptron,
+    "path": _path,
+    "words": _words,
+    "latent": _latent,
+    "classes": _classes,
+    "diffusion": _diffusion,
+}
 
 
 def measures() -> Iterator[Measure | Skipped]:
@@ -24,19 +127,14 @@ def measures() -> Iterator[Measure | Skipped]:
 
         path = check_site.find_browser()
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        yield Skipped("GAN Lab dans un navigateur", str(error))
+        yield Skipped("Démonstrations dans un navigateur", str(error))
         return
+    demos.write_weights()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
-        page = browser.new_page()
-        page.goto(PAGE.as_uri())
-        page.wait_for_function(f"({STEPS}) > 100")
-        page.evaluate(WATCH)
-        start = page.evaluate(f"[performance.now(), {STEPS}]")
-        page.wait_for_timeout(1000 * SECONDS)
-        end = page.evaluate(f"[performance.now(), {STEPS}]")
-        longest = page.evaluate("Math.max(...blocks)")
+        for name, measure in MEASURED.items():
+            page = browser.new_page()
+            page.goto((demos.DEMOS / name / "index.html").as_uri())
+            yield from measure(page)
+            page.close()
         browser.close()
-    speed = 1000 * (end[1] - start[1]) / (end[0] - start[0])
-    yield Measure("GAN Lab, pas par seconde (256 points)", speed, at_least=60, digits=0)
-    yield Measure("GAN Lab, plus long blocage de la page", longest, "ms", at_most=50, digits=0)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 import labkit
 from labkit.files import write_atomically
-from tools import notebooks
+from tools import demo_numbers, notebooks
 
 DEMOS = notebooks.ROOT / "demos"
 
@@ -49,10 +49,23 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
         "latent_map": lambda: latent_map(),
     },
     "diffusion": {"ddpm_class": lambda: part("ddpm_class", "model.")},
+    "path": {
+        "dcgan": lambda: part("dcgan", "layers."),
+        "classifier": lambda: part("classifier", ""),
+    },
+    "words": {"lm_phrases_diffusion": lambda: part("lm_phrases_diffusion", "")},
     "classes": {
         "cvae_small": lambda: part("cvae_small", "decoder."),
         "classifier": lambda: part("classifier", ""),
     },
+}
+
+
+# Démonstration -> fichiers de nombres qu'elle charge de même, et de quoi faire chacun.
+NUMBERS: dict[str, dict[str, Callable[[], object]]] = {
+    "cost": {"comparison": demo_numbers.comparison},
+    "path": {"worksheet": demo_numbers.worksheet},
+    "words": {"vocabulary": demo_numbers.vocabulary},
 }
 
 
@@ -70,6 +83,10 @@ def write_weights(demos: Path = DEMOS) -> list[Path]:
         for name, make in WEIGHTS.get(demo, {}).items():
             written[name] = demos / "weights" / f"{name}.js"
             write_atomically(written[name], script(name, make()).encode("ascii"))
+        for name, make in NUMBERS.get(demo, {}).items():
+            written[name] = demos / "weights" / f"{name}.js"
+            text = f"weightFiles.{name} = {json.dumps(make())};\n"
+            write_atomically(written[name], text.encode("ascii"))
     return list(written.values())
 
 

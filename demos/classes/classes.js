@@ -19,7 +19,7 @@
     right: 1,
     action: "Demander les dix classes",
     seen: "La classe est donnée à part : z n'a pas à la porter, et garde la façon d'écrire. Sur trois cents codes, " +
-      "z fixe plus de neuf dixièmes de ce qui fait varier l'épaisseur et l'inclinaison à classe donnée. " +
+      "à classe donnée, z fixe plus de neuf dixièmes de la variance du gris moyen et de celle de l'inclinaison. " +
       "Déplacez un curseur : les dix chiffres changent ensemble.",
   };
 
@@ -55,9 +55,11 @@
         codes: panel("codes", "Une classe, dix codes z", "le z des curseurs d'abord, puis neuf tirages"),
       };
       for (const { node } of Object.values(this.panels)) node.classList.add("classes-row");
-      this.host.replaceChildren(this.quiz.node, this.form,
+      // Les boutons avant les champs : une erreur qui paraît ne les déplace pas sous le doigt.
+      this.host.replaceChildren(this.quiz.node,
         commands("Le code z", button("Tirer un z", () => this.drawCode()),
           button("z = 0", () => this.setCode(new Array(LATENT).fill(0)))),
+        this.form,
         this.status, this.voice.node, this.panels.classes.node, this.panels.codes.node,
         element("details", {}, element("summary", {}, "Déplacer les dix coordonnées de z"),
           element("div", { class: "demo-settings" }, ...this.sliders.map(({ node }) => node))));

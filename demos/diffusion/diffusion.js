@@ -95,10 +95,11 @@
         [name, panel(name, ...texts)]));
       this.panels = element("div", { class: "demo-panels" },
         ...Object.values(this.shownPanels).map(({ node }) => node));
-      this.host.replaceChildren(this.asked, this.form,
+      // Les boutons avant les champs : une erreur qui paraît ne les déplace pas sous le doigt.
+      this.host.replaceChildren(this.asked,
         commands("Tirages", button("Tirer", () => this.drawOne(), { class: "demo-main" }),
           button("Neuf graines", () => this.drawNine())),
-        this.shown.node, this.status, this.voice.node, this.panels);
+        this.form, this.shown.node, this.status, this.voice.node, this.panels);
     }
 
     /* --- prédire d'abord --- */
@@ -205,6 +206,7 @@
       const turn = ++this.turn;
       const ask = await this.open().catch(() => null);
       if (!ask) return false;
+      this.say("Le tirage descend.");
       this.frames = [];
       this.gaps = null; // une fois l'image finie, l'écart de chaque x̂0 à elle
       const start = performance.now();

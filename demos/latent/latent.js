@@ -27,7 +27,7 @@
     action: "Tirer les codes",
     seen: "Un code est un point du plan, et le décodeur dessine partout, même là où aucune image ne l'a " +
       "corrigé. Les zones grisées sont des frontières entre chiffres et des trous : les deux modèles en ont, " +
-      "et tirent à peu près aussi souvent dedans. Promenez-y le point.",
+      "et les tirages y tombent à peu près aussi souvent. Promenez-y le point.",
   };
 
   const toGrid = (u) => Math.min(SIDE - 1, Math.max(0, Math.round((u + REACH) / STEP)));
@@ -77,7 +77,8 @@
       this.host.replaceChildren(this.quiz.node,
         element("p", { id: "latent-help" }, "Chaque chiffre du plan est le code d'une vraie image de test. " +
           "Déplacez le point à la souris, au doigt, ou au clavier par les flèches (avec Majuscule, cinq fois " +
-          "plus vite) : il est au même u dans les deux plans."),
+          "plus vite) : il est au même u dans les deux plans. L'écart habituel est la distance médiane d'un code à " +
+          "son plus proche voisin."),
         commands("Aller", button("Code au hasard", () => this.jump()),
           ...NAMES.map((name) => button(`Dans un trou ${name === "vae_dense_2d" ? "du VAE" : "de l'autoencodeur"}`,
             () => this.fall(name))),

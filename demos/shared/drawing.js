@@ -108,8 +108,7 @@ function installDrawing(root) {
       ctx.fillText(text, to.left - 5, to.y(Number(value)) + 4);
     }
     ctx.fillText(xLabel, to.right, to.bottom + 27);
-    ctx.textAlign = "left";
-    ctx.fillText(yLabel, to.left + 5, to.top + 13);
+    ctx.fillText(yLabel, to.right - 5, to.top + 14);
   }
 
   /* --- courbes ---------------------------------------------------------------------------------- */
@@ -132,9 +131,10 @@ function installDrawing(root) {
     return kept;
   }
 
-  /* Des courbes { valeurs, couleur, tirets } selon les pas ; `level`, un repère horizontal. */
+  /* Des courbes { valeurs, couleur, tirets } selon les pas ; `level`, un repère horizontal, `marker`, un
+     pas à montrer. */
   function curves(ctx, width, height, steps, lines, { paper, ink, faint },
-    { level = null, unit = "pas" } = {}) {
+    { level = null, unit = "pas", marker = null } = {}) {
     clear(ctx, width, height, { paper });
     const values = lines.flatMap((line) => line.values).filter(Number.isFinite);
     const top = Math.max(level ? level.value * 1.15 : 0, ...values, 1e-3);
@@ -147,7 +147,7 @@ function installDrawing(root) {
     ctx.lineWidth = 1;
     ctx.textAlign = "right";
     for (const share of [0, 0.5, 1]) {
-      ctx.fillText(french(top * share, top < 1 ? 2 : 1), to.left - 5, to.y(top * share) + 4);
+      ctx.fillText(french(top * share, top < 1 ? 2 : top < 100 ? 1 : 0), to.left - 5, to.y(top * share) + 4);
       ctx.strokeRect(to.left, to.y(top * share), to.right - to.left, 0);
     }
     ctx.fillText(`${unit} ${last.toLocaleString("fr-FR")}`, to.right, height - 6);
@@ -156,6 +156,12 @@ function installDrawing(root) {
       ctx.strokeStyle = ink;
       ctx.strokeRect(to.left, to.y(level.value), to.right - to.left, 0);
       ctx.fillText(level.name, to.right - 2, to.y(level.value) - 4);
+    }
+    if (marker !== null) {
+      ctx.fillStyle = ink;
+      ctx.globalAlpha = 0.35;
+      ctx.fillRect(to.x(marker) - 2, to.top, 4, to.bottom - to.top);
+      ctx.globalAlpha = 1;
     }
     for (const line of lines) {
       ctx.strokeStyle = line.color;

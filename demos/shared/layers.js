@@ -192,6 +192,23 @@ function installLayers(root) {
     return maps;
   }
 
+  /* (x - moyenne) / √(variance + ε) · γ + β, vecteur par vecteur de x [count, taille] ; x reste tel quel. */
+  function layerNorm(x, { weight, bias }) {
+    const size = weight.data.length;
+    const out = new Float32Array(x.length);
+    for (let start = 0; start < x.length; start += size) {
+      let mean = 0;
+      for (let k = 0; k < size; k++) mean += x[start + k] / size;
+      let variance = 0;
+      for (let k = 0; k < size; k++) variance += (x[start + k] - mean) ** 2 / size;
+      const scale = 1 / Math.sqrt(variance + 1e-5);
+      for (let k = 0; k < size; k++) {
+        out[start + k] = (x[start + k] - mean) * scale * weight.data[k] + bias.data[k];
+      }
+    }
+    return out;
+  }
+
   /* Le plus grand de chaque carré de deux pixels de côté ; une dernière ligne impaire est laissée. */
   function maxPool(maps) {
     const { data, channels } = maps;
@@ -236,14 +253,24 @@ function installLayers(root) {
     return data;
   }
 
+  /* Par la tangente hyperbolique, comme GPT-2. */
+  function gelu(data) {
+    const scale = Math.sqrt(2 / Math.PI);
+    for (let k = 0; k < data.length; k++) {
+      const x = data[k];
+      data[k] = (x / 2) * (1 + Math.tanh(scale * (x + 0.044715 * x ** 3)));
+    }
+    return data;
+  }
+
   function silu(data) {
     for (let k = 0; k < data.length; k++) data[k] /= 1 + Math.exp(-data[k]);
     return data;
   }
 
   root.layers = {
-    multiply, linear, embedding, conv2d, convTransposed2d, addToChannels, batchNorm, maxPool, concatenate,
-    relu, leakyRelu, sigmoid, silu,
+    multiply, linear, embedding, conv2d, convTransposed2d, addToChannels, batchNorm, layerNorm, maxPool, concatenate,
+    relu, leakyRelu, sigmoid, gelu, silu,
   };
 }
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import labkit
 from tools import demos
 
 DEMOS = Path(__file__).parents[2] / "demos"
@@ -11,8 +12,15 @@ DEMOS = Path(__file__).parents[2] / "demos"
 
 @pytest.fixture(scope="session")
 def weights():
-    """Les poids que la page charge, comme les écrit `python -m tools.demos`."""
-    return demos.write_weights(DEMOS)
+    """Les poids que la page charge, récrits s'ils sont plus vieux que ce qui les fait."""
+    package = Path(labkit.__file__).parent
+    makers = Path(demos.__file__).parent.glob("demo*.py")
+    sources = [demos.CODES, *package.glob("reference/**/*.json"), *makers]
+    written = {path.stem: path.stat().st_mtime for path in (DEMOS / "weights").glob("*.js")}
+    files = [*demos.WEIGHTS.values(), *demos.NUMBERS.values()]
+    newest = max(path.stat().st_mtime for path in sources)
+    if any(written.get(name, 0) < newest for names in files for name in names):
+        demos.write_weights(DEMOS)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Ce que toute démonstration doit à son lecteur, quelle qu'elle soit."""
 
+import re
+
 import pytest
 
 from tests.demos.conftest import DEMOS
@@ -111,6 +113,15 @@ def test_a_prediction_is_asked_before_playing(open_page, name):
 def test_without_script_the_page_says_where_to_look(open_page, name):
     page = open_page(f"{name}/index.html", java_script_enabled=False)
     assert "demande JavaScript ; le lab" in page.inner_text("main")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_guide_gives_a_frame_tall_enough(open_page, name):
+    guide = (DEMOS.parent / "book" / "instructor_guide.md").read_text(encoding="utf-8")
+    height = int(re.search(rf"^\| `{name}` \|.*\| (\d+) \|$", guide, re.MULTILINE)[1])
+    page = open_calm(open_page, name, viewport={"width": 760, "height": 800})
+    needed = page.evaluate("document.documentElement.scrollHeight")
+    assert needed + 100 <= height <= needed + 600
 
 
 @pytest.mark.parametrize("name", PAGES)
