@@ -21,12 +21,15 @@ from benchmarks import (
     demos,
     diffusion,
     gan,
+    growth,
     imports,
     labs,
     language,
     loop,
     mnist,
+    paper,
     plane,
+    rivals,
     stylegan3,
 )
 from labkit.files import write_atomically
@@ -35,7 +38,10 @@ from labkit.training import pick_device
 from tools import notebooks
 from tools.bench_page import RESULTS, read_results
 
-FAMILIES = (imports, loop, labs, mnist, gan, plane, demos, diffusion, language, stylegan3)
+FAMILIES = (
+    imports, loop, labs, mnist, gan, plane, demos, diffusion, language, stylegan3, rivals, growth,
+    paper,
+)  # fmt: skip
 
 
 def name_of(family) -> str:

@@ -13,6 +13,7 @@ from torch import nn
 
 import labkit
 from benchmarks.measure import (
+    FLOAT32,
     LABKIT,
     LIMIT,
     Measure,
@@ -33,7 +34,7 @@ BATCH_SIZE, STEPS = 8, 8
 REPEATS = 3
 GENERATED = 128
 RATE = 1e-3
-TRAINER, FLOAT32 = "Trainer", "labkit en float32"
+TRAINER = "Trainer"
 
 
 def measures() -> Iterator[Measure | Speeds]:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import asdict, dataclass
 from itertools import repeat
 
+import torch
+
+from labkit.data import ImageSet
 from labkit.precision import has_fast_bf16
 from labkit.tables import number
 from labkit.training import pick_device
@@ -65,6 +68,7 @@ class Skipped:
 
 
 LABKIT, USUAL, LIMIT = "labkit", "boucle habituelle", "limite"
+FLOAT32 = "labkit en float32"
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,13 @@ class Resident:
 
     def __iter__(self) -> Iterator:
         return repeat(self._batch, self._count)
+
+
+def any_images(count: int) -> ImageSet:
+    """Des images quelconques [count, 1, 28, 28] : ce qu'elles montrent ne change rien au coût."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (count, 1, 28, 28), generator=generator, dtype=torch.uint8)
+    return ImageSet(pixels, torch.zeros(count, dtype=torch.long))
 
 
 def compare(

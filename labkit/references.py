@@ -19,9 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from labkit._names import did_you_mean
+from labkit.compact import pack, unpack
 from labkit.files import write_atomically
 from labkit.training import History
 
@@ -71,7 +72,7 @@ def load_reference(name: str) -> nn.Module:
         )
     with _plain_defaults():
         model = build(card["architecture"])
-        model.load_state_dict(load(content))  # float16 sur le disque, float32 dans le modèle
+        model.load_state_dict(unpack(load(content)))  # float32 dans le modèle
     return model.eval()
 
 
@@ -112,7 +113,8 @@ def save_reference(
 ) -> dict:
     """Enregistre un modèle entraîné et sa fiche de provenance dans `sorties/references`.
 
-    Les poids y sont en float16, pour que le paquet reste léger. Un arrêt entre les deux fichiers
+    Les poids y sont en float16, ou en huit bits par ligne si le modèle passe quatre millions de
+    paramètres, pour que le paquet reste léger (`labkit.compact`). Un arrêt entre les deux fichiers
     se voit : la fiche porte la somme des poids, que `load_reference` vérifie.
 
     Args:
@@ -138,7 +140,7 @@ def save_reference(
 
     _check_finished(name, history)
     _check_architecture(architecture, model)
-    content = save({key: _compact(value) for key, value in model.state_dict().items()})
+    content = save(pack(model.state_dict()))
     if len(content) > _MAX_BYTES:
         size = f"{len(content) / 1e6:.0f} Mo"
         raise ReferenceModelError(f"{name} pèse {size}, au-delà des 25 Mo permis.")
@@ -300,12 +302,6 @@ def _plain_defaults() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
-
-
-def _compact(value: Tensor) -> Tensor:
-    """Le même tenseur en float16 s'il est réel : deux fois plus court, onze bits de précision."""
-    value = value.detach().cpu().contiguous()
-    return value.half() if value.is_floating_point() else value
 
 
 def _check_finished(name: str, history: History) -> None:

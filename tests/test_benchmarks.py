@@ -9,7 +9,7 @@ import torch
 
 import labkit
 from benchmarks import __main__ as command
-from benchmarks import diffusion, gan, labs, language, loop, measure, mnist
+from benchmarks import diffusion, gan, growth, labs, language, loop, measure, mnist, paper, rivals
 from benchmarks.__main__ import FAMILIES
 from benchmarks.measure import (
     LABKIT,
@@ -355,3 +355,80 @@ def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
     language._fit(ours, language._batches(ids))()
     assert len(trainer) == 2
     assert steps[2:] == trainer
+
+
+def test_the_slope_is_that_of_a_power_law():
+    sizes = (1, 2, 4, 8)
+    found = growth.Growth("VAE", "largeur", sizes, [3 * size**1.5 for size in sizes], [1] * 4)
+    assert found.slope() == pytest.approx(1.5)
+    assert found.record()["slope"] == pytest.approx(1.5)
+
+
+def test_what_a_step_keeps_grows_with_the_batch_and_leaves_the_weights_out():
+    model = growth.dense_vae(1)
+    half, whole = (
+        growth.kept_bytes(model, (torch.rand(count, 1, 28, 28), torch.zeros(count)))
+        for count in (32, 64)
+    )
+    assert whole == pytest.approx(2 * half, rel=0.01)
+    # L'image, les quatre couches cachées après leur ReLU et les logits, au moins.
+    assert half >= 32 * 4 * (784 + 512 + 256 + 256 + 512 + 784)
+    assert half < 4 * labkit.count_parameters(model)
+
+
+def test_twice_the_width_is_four_times_the_hidden_weights():
+    narrow, wide = (growth.MODELS["VAE dense"](width) for width in (1, 2))
+    assert narrow.encoder.hidden[2].weight.numel() * 4 == wide.encoder.hidden[2].weight.numel()
+
+
+def test_operations_are_twice_the_products_of_the_three_passes():
+    """Une couche dense : aller, gradient des poids ; celui des entrées n'est pas demandé."""
+    layer = torch.nn.Linear(100, 50)
+    found = paper._operations(lambda x: {"loss": layer(x).sum()}, torch.rand(8, 100))
+    assert found == 2 * 2 * 8 * 100 * 50
+
+
+def test_a_step_on_gpus_is_bounded_by_its_launch_then_adds_the_exchange():
+    assert paper.step_seconds(1, 2, 10**6, gpus=1) == 2 * paper.LAUNCH
+    assert paper.step_seconds(paper.SUSTAINED, 1, 10**6, gpus=1) == pytest.approx(1)
+    exchange = paper.step_seconds(1, 1, 10**6, gpus=8) - paper.LAUNCH
+    assert exchange == pytest.approx(2 * 7 / 8 * 4e6 / paper.LINK)
+
+
+def test_the_steps_of_a_card_are_its_epochs_of_batches():
+    card = {"epochs": 3, "dataset": {"train": 1000}}
+    assert paper.steps_of(card, 128) == 3 * 8
+    assert paper.steps_of(card | {"made_by": {"steps_per_epoch": 5}}, 128) == 15
+
+
+def test_paper_names_what_bounds_each_training():
+    found = {measure.name: measure for measure in paper.measures()}
+    dense, images = found["03_vae, vae_dense"], found["07_stylegan3, stylegan3"]
+    assert (dense.bound, images.bound) == ("lancement des noyaux", "calcul")
+    assert dense.parameters == 1_071_130
+    assert dense.elsewhere["×1000, 1 GPU"] == pytest.approx(100 * dense.elsewhere["×10, 1 GPU"])
+
+
+def test_an_absent_rival_is_skipped_and_a_present_one_confronted(monkeypatch):
+    absent = {"lightning", "pythae"}
+    real_import = __import__
+
+    def refuse(name, *args, **options):
+        if name in absent:
+            raise ImportError(f"No module named {name!r}")
+        return None if name == "diffusers" else real_import(name, *args, **options)
+
+    loops = {LABKIT: lambda: None, "diffusers": lambda: None}
+    monkeypatch.setattr("builtins.__import__", refuse)
+    monkeypatch.setattr(rivals, "_against_diffusers", lambda count: loops)
+    monkeypatch.setattr(rivals, "_against_its_sampler", lambda count: loops)
+    monkeypatch.setattr(rivals, "compare", lambda name, count, *_: Speeds(
+        name, "images", count, {LABKIT: [1.0], "diffusers": [3.0]}
+    ))  # fmt: skip
+    found = list(rivals.measures())
+    skipped = [measure for measure in found if isinstance(measure, Skipped)]
+    assert [measure.name for measure in skipped] == [
+        "AE, lightning / labkit", "VAE convolutif, pythae / labkit",
+    ]  # fmt: skip
+    ratios = [measure for measure in found if isinstance(measure, Measure)]
+    assert [(ratio.value, ratio.at_least) for ratio in ratios] == [(3.0, 1)] * 2

@@ -264,3 +264,10 @@ def test_what_is_missing_names_the_command_that_makes_it(load):
 def test_a_name_nearly_right_is_proposed():
     with pytest.raises(ValueError, match="Vouliez-vous dire 'vae_draws'"):
         references.load_results("vae_draw")
+
+
+def test_what_the_course_ships_is_light():
+    """Poids et fiches : ce qu'un étudiant télécharge avec le paquet."""
+    files = [path for path in references._INSTALLED.iterdir() if path.is_file()]
+    total = sum(path.stat().st_size for path in files)
+    assert total < 40e6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from labkit import plots
 from labkit.tables import number
 
 RESULTS = Path("_build") / "bench.json"
@@ -20,6 +21,35 @@ Adam, `.item()` à chaque pas. La limite refait les pas de labkit, dans la même
 seul lot déjà en place : aucune boucle ne ferait mieux. Les boucles d'une famille alternent dans un
 même processus ; chaque vitesse est la médiane de ses tours, suivie de leur étendue.
 """
+GROWTH_LEGEND = """Une seule grandeur varie à la fois ; les autres restent à 6 400 images, des lots
+de 128 et la largeur du lab 3. La mémoire est celle des images, des poids, de leurs gradients, des
+moments d'Adam et de ce que le pas garde pour la rétropropagation, en float32. Pente de 1 : le temps
+est proportionnel à la grandeur ; pente de 2 : à son carré.
+
+```{figure} bench_growth.svg
+:alt: Durée d'une époque selon le nombre d'images, la taille du lot et la largeur, échelles log.
+
+Le temps suit le nombre d'images ; il baisse d'abord quand le lot grandit ; il croît de plus en plus
+vite avec la largeur.
+```
+"""
+PAPER_LEGEND = """Combien de temps prendrait chaque entraînement, à nombre de passages égal, avec
+dix et mille fois ses données ? C'est un calcul sur le papier. Les opérations d'un pas sont
+comptées. Un GPU est un H100 dont on tire un dixième de la puissance annoncée en bf16, soit 99 mille
+milliards d'opérations par seconde, et lancer un pas lui prend au moins une milliseconde : deux
+hypothèses. Sur huit GPU, chacun a son lot, si bien qu'un pas en voit huit fois plus : le taux
+d'apprentissage est à régler de nouveau. L'échange des gradients est compté. Mille fois MNIST,
+soixante millions d'images, pèse 47 Go.
+"""
+DURATIONS = (("j", 86_400), ("h", 3_600), ("min", 60))  # unité, secondes
+
+
+def duration(seconds: float) -> str:
+    """Une durée dans sa plus grande unité entière : « 1,5 h », « 40 s »."""
+    for unit, length in DURATIONS:
+        if seconds >= length:
+            return f"{number(seconds / length, 1)} {unit}"
+    return f"{number(seconds, 0)} s"
 
 
 def read_results(root: Path) -> dict:
@@ -46,7 +76,7 @@ def bench_page(results: dict) -> str:
     for title, kind, columns, row in SECTIONS:
         rows = [row(measure) for measure in measures if measure["kind"] == kind]
         if rows:
-            parts += [f"## {title}", *([LEGEND] if kind == "speeds" else []), _table(columns, rows)]
+            parts += [f"## {title}", *filter(None, [LEGENDS.get(kind)]), _table(columns, rows)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -82,11 +112,68 @@ def _skipped(measure: dict) -> tuple[str, ...]:
     return measure["name"], measure["reason"].replace("\n", " ")
 
 
+def _growth(measure: dict) -> tuple[str, ...]:
+    points = (
+        f"{number(size)} : {number(seconds, 2)} s, {number(memory, 0)} Mo"
+        for size, seconds, memory in zip(*(measure[key] for key in GROWTH_COLUMNS), strict=True)
+    )
+    return measure["name"], measure["varied"], "<br>".join(points), number(measure["slope"], 2)
+
+
+def _paper(measure: dict) -> tuple[str, ...]:
+    here = f"{duration(measure['here'])} ({measure['machine']})"
+    times = (f"{name} : {duration(seconds)}" for name, seconds in measure["elsewhere"].items())
+    operations = number(1000 * measure["gigaflops"], 0)
+    return measure["name"], operations, here, "<br>".join(times), measure["bound"]
+
+
+GROWTH_COLUMNS = ("sizes", "seconds", "megabytes")
+LEGENDS = {"speeds": LEGEND, "growth": GROWTH_LEGEND, "paper": PAPER_LEGEND}
 SECTIONS = (
     ("Vitesses", "speeds", ("Famille", "Unité", "Vitesse de chaque boucle"), _speeds),
     ("Durées et rapports", "measure", ("Mesure", "Obtenu", "Borne", "Tenue"), _measure),
+    (
+        "Comment croît le coût", "growth",
+        ("Modèle", "Ce qui varie", "Temps d'une époque, mémoire", "Pente"), _growth,
+    ),
+    (
+        "Avec mille fois plus de données", "paper",
+        ("Entraînement", "Mégaopérations par exemple", "Sa fiche", "Sur le papier", "Limite"),
+        _paper,
+    ),
     ("Non mesuré", "skipped", ("Mesure", "Raison"), _skipped),
-)
+)  # fmt: skip
+
+
+def growth_figure(results: dict) -> plots.LabFigure | None:
+    """La figure des durées qui croissent ; rien si elles n'ont pas été mesurées."""
+    measures = results.get("families", {}).get("growth", {}).get("measures", [])
+    if not measures:
+        return None
+    varied = list(dict.fromkeys(measure["varied"] for measure in measures))
+    # Les uns sous les autres, pour rester lisibles sur un téléphone.
+    figure = plots.new_figure(len(varied), size=(5.0, 2.8 * len(varied)))
+    for ax, name in zip(figure.axes_grid.flat, varied, strict=True):
+        _draw_growth(ax, name, [measure for measure in measures if measure["varied"] == name])
+    return figure
+
+
+def _draw_growth(ax, name: str, measures: list[dict]) -> None:
+    for measure in measures:
+        label = f"{measure['name']} : pente {number(measure['slope'], 2)}"
+        ax.plot(measure["sizes"], measure["seconds"], "o-", label=label)
+    ax.set(xscale="log", yscale="log", xlabel=name, ylabel="secondes par époque")
+    for axis, ticks in ((ax.xaxis, measures[0]["sizes"]), (ax.yaxis, _round_values(measures))):
+        axis.set_ticks(ticks, [number(tick) for tick in ticks])
+        axis.set_ticks([], minor=True)
+    ax.legend(fontsize=8, frameon=False)
+
+
+def _round_values(measures: list[dict]) -> list[float]:
+    """Les 1, 2 et 5 fois une puissance de dix, de part et d'autre des durées."""
+    seconds = [value for measure in measures for value in measure["seconds"]]
+    values = [round(digit * 10.0**power, 3) for power in range(-3, 4) for digit in (1, 2, 5)]
+    return [value for value in values if min(seconds) / 2 <= value <= 2 * max(seconds)]
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -36,7 +36,7 @@ from tools import (
     search_index,
     welcome,
 )
-from tools.bench_page import bench_page, read_results
+from tools.bench_page import bench_page, growth_figure, read_results
 from tools.questions import questions_page
 from tools.results import computed, results_page
 from tools.status import status_page
@@ -244,8 +244,15 @@ def assemble(root: Path, build: Path, shown: str = answers.SHOWN) -> Path:
     _write(source / "book" / "status.md", french_spaces(status_page(records, machine)))
     teaching = teaching_page(labs, records, root / "labkit" / "reference")
     _write(source / "book" / "teaching.md", french_spaces(teaching))
-    _write(source / "book" / "bench.md", french_spaces(bench_page(read_results(root))))
+    _write_bench(source / "book", read_results(root))
     return source
+
+
+def _write_bench(book: Path, results: dict) -> None:
+    _write(book / "bench.md", french_spaces(bench_page(results)))
+    figure = growth_figure(results)
+    if figure:
+        figure.savefig(book / "bench_growth.svg")
 
 
 def depot(root: Path) -> str:

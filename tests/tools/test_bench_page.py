@@ -1,4 +1,7 @@
-from tools.bench_page import bench_page
+import pytest
+
+from benchmarks import growth, paper
+from tools.bench_page import GROWTH_LEGEND, PAPER_LEGEND, bench_page, duration, growth_figure
 
 MACHINE = {"system": "Linux", "cores": 2, "device": "cpu", "bf16": False, "torch": "2.15.0"}
 SPEEDS = {
@@ -52,3 +55,44 @@ def test_machines_that_differ_are_all_said():
 
 def test_without_measures_the_page_says_how_to_make_them():
     assert "make bench" in bench_page({})
+
+
+GROWTH = {
+    "kind": "growth", "name": "VAE", "varied": "images", "sizes": [1600, 3200],
+    "seconds": [0.5, 1.0], "megabytes": [20.0, 21.0], "slope": 1.0, "held": True,
+}  # fmt: skip
+PAPER = {
+    "kind": "paper", "name": "08_ddpm, ddpm", "gigaflops": 0.72, "parameters": 10, "here": 3960.0,
+    "machine": "AMD EPYC", "elsewhere": {"×10, 1 GPU": 180.0}, "bound": "calcul", "held": True,
+}  # fmt: skip
+
+
+def test_growth_and_paper_have_their_tables():
+    head, row, _, last = rows(page(GROWTH, PAPER))
+    assert "Pente" in head
+    assert row == "| VAE | images | 1 600 : 0,50 s, 20 Mo<br>3 200 : 1,00 s, 21 Mo | 1,00 |"
+    assert last == "| 08_ddpm, ddpm | 720 | 1,1 h (AMD EPYC) | ×10, 1 GPU : 3,0 min | calcul |"
+
+
+def test_the_legends_say_what_was_measured_and_supposed():
+    assert f"6 400 images, des lots\nde {growth.BATCH_SIZE}" in GROWTH_LEGEND
+    assert (growth.IMAGES, growth.WIDTH) == (6400, 1)
+    assert f"{paper.SUSTAINED / 1e12:.0f} mille\nmilliards" in PAPER_LEGEND
+    assert paper.LAUNCH == 1e-3
+    assert round(60e6 * 28 * 28 / 1e9) == 47
+
+
+def test_the_growth_figure_draws_each_curve_with_its_slope():
+    other = GROWTH | {"varied": "largeur", "sizes": [0.5, 4], "seconds": [1, 64], "slope": 2.0}
+    figure = growth_figure({"families": {"growth": {"measures": [GROWTH, other]}}})
+    first, second = figure.axes_grid.flat
+    assert list(first.lines[0].get_ydata()) == [0.5, 1.0]
+    assert second.get_legend().get_texts()[0].get_text() == "VAE : pente 2,00"
+    assert growth_figure({}) is None
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (40, "40 s"), (90, "1,5 min"), (5400, "1,5 h"), (129_600, "1,5 j"),
+])  # fmt: skip
+def test_a_duration_is_in_its_largest_unit(seconds, text):
+    assert duration(seconds) == text
