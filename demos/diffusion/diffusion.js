@@ -25,7 +25,7 @@
     x: ["L'image bruitée x_t", "ce que lit le réseau"],
     noise: ["Le bruit prédit ε̂", "gris moyen : 0"],
     x0: ["L'image devinée x̂0", "x_t sans le bruit prédit"],
-    curve: ["Au fil du tirage", "trait plein : 1 − ᾱ ; tirets : écart de x̂0 à l'image finale"],
+    curve: ["Au fil du tirage", "trait plein : 1 − ᾱ ; points : un départ régulier ; tirets : écart de x̂0 à l'image finale"],
     before: ["Neuf graines, avant", "les neuf images d'avant"],
     nine: ["Neuf graines", "graine choisie et les huit suivantes"],
   };
@@ -328,7 +328,8 @@
       };
       line([[TIMESTEPS - 1, 1], [0, 0]], palette.ink, [1, 4], 1);
       const instants = Array.from({ length: TIMESTEPS }, (_, k) => TIMESTEPS - 1 - k);
-      line(instants.map((t) => [t, 1 - level(t)]), palette.real, []);
+      // Rien avant un premier tirage : la courbe répondrait à la question posée.
+      if (this.frames.length) line(instants.map((t) => [t, 1 - level(t)]), palette.real, []);
       if (this.gaps) line(this.gaps.map((value, k) => [this.frames[k].t, value]), palette.drawn, [6, 4]);
       const frame = this.frames[this.shown.value];
       if (frame && frame.t >= 0) line([[frame.t, 0], [frame.t, 1.25]], palette.ink, []);
