@@ -17,7 +17,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup, Tag
 from PIL import Image, ImageSequence
 
-from tools import figures
+from tools import figures, glosses
 
 DESCRIPTION_LENGTH = 160
 DEFAULT_DELAY = 100  # ms entre deux images d'un GIF qui n'en dit rien
@@ -32,12 +32,14 @@ QUESTION = re.compile(r"Question (\d+)")
 ALT_SEPARATOR, CAPTION_SEPARATOR = "\u241e", "\u241f"
 
 
-def finish(html: Path) -> None:
+def finish(html: Path, references: Path) -> None:
     """Achève sur place toutes les pages d'un site.
 
     Args:
         html: dossier du site construit.
+        references: la bibliographie, au format BibTeX.
     """
+    explained = glosses.read(html, references)
     for path in built_pages(html):
         page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         for change in CHANGES:
@@ -45,7 +47,9 @@ def finish(html: Path) -> None:
         unroll_animations(page, path.parent)
         size_images(page, path.parent)
         figures.frame(page, path.parent)
+        explained.mark(page, path.relative_to(html).as_posix())
         path.write_text(str(page), encoding="utf-8")
+    explained.write(html)
 
 
 def prune(static: Path) -> None:
