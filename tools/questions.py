@@ -7,6 +7,8 @@ tri, un tirage, des marques et l'export d'un carnet.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -26,9 +28,13 @@ QUESTION = """<div class="question" id="lab-{lab}-question-{number}" data-level=
 <p class="question-links"><a href="#lab-{lab}-question-{number}" \
 aria-label="Adresse de la question {number} du lab {lab}">Adresse</a> \
 <a href="../labs/{stem}.html#question-{number}" \
-aria-label="La question {number} dans le lab {lab}">Dans le lab</a></p>
+aria-label="{place}, question {number}">{place}</a></p>
 
 </div>"""
+
+# Ce que l'on verrait en lisant la question dans son lab, et que cette page ne montre pas.
+POINTING = re.compile(r"\bci-des(?:sus|sous)\b|\b(?:le|ce|du) tableau\b(?! ci-dessus)")
+SECTION = re.compile(r"^## (?P<number>\d+)\. ", re.MULTILINE)
 
 # Les énoncés en Markdown, que l'export recopie.
 NOTES = """<script type="application/json" id="enonces">{notes}</script>
@@ -58,17 +64,37 @@ def questions_page(paths: list[Path], shown: str = answers.SHOWN) -> str:
 
 def _lab_section(stem: str, lab: NotebookNode) -> str:
     heading = f"## {notebooks.title(lab)}\n\n[Ouvrir le lab](../labs/{stem}.ipynb)"
-    asked = [
-        QUESTION.format(
-            lab=int(stem[:2]),
-            number=notebooks.QUESTION.match(cell.source)[1],
-            level=notebooks.level(cell),
-            stem=stem,
-            source=cell.source.strip(),
-        )
-        for cell in notebooks.questions(lab)
-    ]
-    return "\n\n".join([heading, *asked]) + "\n"
+    return "\n\n".join([heading, *_questions(stem, lab)]) + "\n"
+
+
+def _questions(stem: str, lab: NotebookNode) -> Iterator[str]:
+    number = int(stem[:2])
+    place = f"Dans le lab {number}"
+    for cell in lab.cells:
+        if cell.cell_type != "markdown":
+            continue
+        for section in SECTION.finditer(cell.source):
+            place = f"Dans le lab {number}, section {section['number']}"
+        if asked := notebooks.QUESTION.match(cell.source):
+            address = f"../labs/{stem}.html#question-{asked[1]}"
+            yield QUESTION.format(
+                lab=number,
+                number=asked[1],
+                level=notebooks.level(cell),
+                stem=stem,
+                place=place,
+                source=linked(cell.source.strip(), address),
+            )
+
+
+def linked(source: str, address: str) -> str:
+    """Une question dont « ci-dessus » et « le tableau » mènent à ce qu'ils désignent, dans le lab.
+
+    Args:
+        source: l'énoncé et sa réponse, en Markdown.
+        address: celle de la question dans son lab, où l'on voit ce qui précède.
+    """
+    return POINTING.sub(lambda found: f"[{found[0]}]({address})", source)
 
 
 def _notes(stem: str, lab: NotebookNode) -> dict[str, object]:
