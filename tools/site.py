@@ -28,6 +28,7 @@ from tools import (
     answers,
     archives,
     demos,
+    downloads,
     execute,
     math_font,
     notebooks,
@@ -333,6 +334,7 @@ def finish(root: Path, source: Path, html: Path) -> None:
     math_font.write_stylesheet(html)
     search_index.write_index(html)
     archives.write_downloads(root, html)
+    downloads.complete(html)
 
 
 if __name__ == "__main__":
