@@ -94,7 +94,7 @@ def linked(source: str, address: str) -> str:
         source: l'énoncé et sa réponse, en Markdown.
         address: celle de la question dans son lab, où l'on voit ce qui précède.
     """
-    return POINTING.sub(lambda found: f"[{found[0]}]({address})", source)
+    return POINTING.sub(lambda found: f'<a href="{address}">{found[0]}</a>', source)
 
 
 def _notes(stem: str, lab: NotebookNode) -> dict[str, object]:
