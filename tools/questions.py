@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from docutils.nodes import make_id
 from nbformat import NotebookNode
 
 from tools import answers, notebooks
@@ -34,7 +35,8 @@ aria-label="{place}, question {number}">{place}</a></p>
 
 # Ce que l'on verrait en lisant la question dans son lab, et que cette page ne montre pas.
 POINTING = re.compile(r"\bci-des(?:sus|sous)\b|\b(?:le|ce|du) tableau\b(?! ci-dessus)")
-SECTION = re.compile(r"^## (?P<number>\d+)\. ", re.MULTILINE)
+SECTION = re.compile(r"^## (?P<number>\d+)\. (?P<title>.+)$", re.MULTILINE)
+NAMED_SECTION = re.compile(r"\bsection (?P<number>\d+)\b(?! du lab)")
 
 # Les énoncés en Markdown, que l'export recopie.
 NOTES = """<script type="application/json" id="enonces">{notes}</script>
@@ -69,6 +71,7 @@ def _lab_section(stem: str, lab: NotebookNode) -> str:
 
 def _questions(stem: str, lab: NotebookNode) -> Iterator[str]:
     number = int(stem[:2])
+    sections = dict(_sections(stem, lab))
     place = f"Dans le lab {number}"
     for cell in lab.cells:
         if cell.cell_type != "markdown":
@@ -83,17 +86,32 @@ def _questions(stem: str, lab: NotebookNode) -> Iterator[str]:
                 level=notebooks.level(cell),
                 stem=stem,
                 place=place,
-                source=linked(cell.source.strip(), address),
+                source=linked(cell.source.strip(), address, sections),
             )
 
 
-def linked(source: str, address: str) -> str:
-    """Une question dont « ci-dessus » et « le tableau » mènent à ce qu'ils désignent, dans le lab.
+def _sections(stem: str, lab: NotebookNode) -> Iterator[tuple[str, str]]:
+    """Numéro et adresse de chaque section numérotée ; l'ancre est celle que Sphinx lui donne."""
+    for cell in lab.cells:
+        for section in SECTION.finditer(cell.source if cell.cell_type == "markdown" else ""):
+            anchor = make_id(re.sub(r"[$`*]", "", section["title"]))
+            yield section["number"], f"../labs/{stem}.html#{anchor}"
+
+
+def linked(source: str, address: str, sections: dict[str, str]) -> str:
+    """Une question où « ci-dessus », « le tableau », « section 2 » mènent à ce qu'ils désignent.
 
     Args:
         source: l'énoncé et sa réponse, en Markdown.
         address: celle de la question dans son lab, où l'on voit ce qui précède.
+        sections: numéro -> adresse des sections du lab.
     """
+
+    def named(found: re.Match) -> str:
+        target = sections.get(found["number"])
+        return f'<a href="{target}">{found[0]}</a>' if target else found[0]
+
+    source = NAMED_SECTION.sub(named, source)
     return POINTING.sub(lambda found: f'<a href="{address}">{found[0]}</a>', source)
 
 
