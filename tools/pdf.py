@@ -34,6 +34,7 @@ FOOTER = (
     '<span class="pageNumber"></span></p>'
 )
 MARGINS = {"top": "18mm", "bottom": "18mm", "left": "18mm", "right": "18mm"}
+PATIENCE = 600_000  # ms pour ouvrir tout le cours en une page, sur une machine occupée
 A4_WIDTH = 658  # pixels entre les marges
 
 PAGE = """<!doctype html>
@@ -187,6 +188,7 @@ def write(html: Path, output: Path, answers: str) -> list[str]:
         page = browser.new_page(
             color_scheme="light", viewport={"width": A4_WIDTH, "height": 1000}, locale="fr-FR"
         )
+        page.set_default_timeout(PATIENCE)
         _print(page, composed, output)
         # Les numéros ont leur place d'avance : les écrire ne déplace rien.
         _print(page, number_pages(composed, anchored_pages(output)), output)
