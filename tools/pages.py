@@ -24,6 +24,8 @@ DEFAULT_DELAY = 100  # ms entre deux images d'un GIF qui n'en dit rien
 # Ce que le thème apporte, et qu'aucune page ne charge.
 UNUSED = ("locales", "vendor", "scripts/fontawesome.js", "scripts/*.map", "styles/*.map")
 ICON_RULE = re.compile(r"(?<=[{}])\.fa-[^{}]*\{[^{}]*\}")
+# Noms, ponctuation et blancs du code : le thème leur donne la couleur du texte qui les entoure.
+PLAIN_CODE = re.compile(r'<span class="[npw]">([^<]*)</span>')
 HEADINGS = ["h1", "h2", "h3", "h4"]
 PREDICTION = "Prédiction."
 QUESTION = re.compile(r"Question (\d+)")
@@ -48,8 +50,17 @@ def finish(html: Path, references: Path) -> None:
         size_images(page, path.parent)
         figures.frame(page, path.parent)
         explained.mark(page, path.relative_to(html).as_posix())
-        path.write_text(str(page), encoding="utf-8")
+        path.write_text(lightened(str(page)), encoding="utf-8")
     explained.write(html)
+
+
+def lightened(text: str) -> str:
+    """La page sans les balises du code qui n'en changent pas la couleur : un quart du HTML d'un lab.
+
+    Args:
+        text: le HTML de la page.
+    """
+    return PLAIN_CODE.sub(r"\1", text)
 
 
 def prune(static: Path) -> None:
