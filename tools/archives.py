@@ -1,7 +1,8 @@
 """Écrit ce que le site donne à télécharger : chaque copie étudiante, seule et en archive.
 
 Une archive tient dans un dossier : le notebook à compléter, labkit en paquet installable (wheel),
-les poids des références que le lab charge, les licences et un mode d'emploi.
+les poids des références que le lab charge, les licences et un mode d'emploi. Celle du cours
+contient aussi le site, pour un ordinateur sans réseau.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools import notebooks, student
+from tools import downloads, notebooks, student
 
-FOLDER = "telechargements"
+FOLDER = downloads.FOLDER
 COURSE = "cours-apprentissage-profond-generatif"
 LICENSES = ("LICENSE", "LICENSE-PROSE.md")
-WEIGHTS = "poids"
+WEIGHTS, SITE = "poids", "site"
 
 # La mise en place d'un notebook d'archive : labkit est dans le dossier, torch reste ce qu'il est.
 SETUP = """from importlib.util import find_spec
@@ -54,6 +55,10 @@ README = """Apprentissage profond génératif
 3. Ouvrez le notebook et exécutez ses cellules dans l'ordre. La première installe labkit, le paquet
    du cours, depuis ce dossier, et ne touche pas à PyTorch.
 """
+OFFLINE = f"""
+Le site du cours est dans le dossier {SITE} : ouvrez {SITE}/index.html dans un navigateur. Il se lit
+sans réseau. Pour exécuter les labs sans réseau, faites l'étape 1 d'avance, là où il y en a un.
+"""
 
 
 def write_downloads(root: Path, html: Path) -> list[Path]:
@@ -81,7 +86,31 @@ def write_downloads(root: Path, html: Path) -> list[Path]:
         content |= {f"{WEIGHTS}/{file.name}": file.read_bytes() for file in weights}
         course |= content
         written.append(_archive(root, output / f"{path.stem}.zip", content))
+    course |= offline_site(html)
     return [*written, _archive(root, output / f"{COURSE}.zip", course)]
+
+
+def offline_site(html: Path) -> dict[str, bytes]:
+    """Les fichiers du site à mettre dans l'archive du cours, qui remplace celles des labs.
+
+    Args:
+        html: dossier du site construit, copies étudiantes comprises.
+
+    Returns:
+        Chemin dans l'archive -> contenu ; les liens vers les archives y sont cachés.
+    """
+    files = {
+        path.relative_to(html).as_posix(): path.read_bytes()
+        for path in sorted(html.rglob("*"))
+        if path.is_file() and not (path.parent.name == FOLDER and path.suffix != ".ipynb")
+    }
+    available = {Path(n).name: len(data) for n, data in files.items() if n.startswith(FOLDER)}
+    return {
+        f"{SITE}/{name}": downloads.filled(data.decode(), available).encode()
+        if name.endswith(".html")
+        else data
+        for name, data in files.items()
+    }
 
 
 def for_archive(copy: NotebookNode, wheel: str, weighted: bool) -> bytes:
@@ -153,7 +182,8 @@ def _digest(content: bytes) -> str:
 def _archive(root: Path, path: Path, content: dict[str, bytes]) -> Path:
     licenses = {name: root / name for name in LICENSES}
     content = content | {n: file.read_bytes() for n, file in licenses.items() if file.is_file()}
-    content["LISEZMOI.txt"] = README.encode()
+    readme = README + (OFFLINE if f"{SITE}/index.html" in content else "")
+    content["LISEZMOI.txt"] = readme.encode()
     _write_zip(path, {f"{path.stem}/{name}": data for name, data in content.items()})
     return path
 

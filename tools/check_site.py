@@ -144,6 +144,7 @@ class Visit:
         self.problems += page_checks.figures(self.page, scheme == "dark")
         self.problems += page_checks.predictions(self.page)
         self.problems += page_checks.printing(self.page)
+        self.problems += page_checks.glosses(self.page)
         self.problems += page_checks.accessibility(self.page, axe)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})

@@ -34,11 +34,16 @@ LIKENESS = 0.6  # part commune à deux énoncés, au-delà de laquelle l'un est 
 
 @dataclass
 class Answer:
-    """Une place à remplir : « prédiction 2 », « question 5 », l'énoncé, et ce qui est écrit."""
+    """Une place à remplir : « prédiction 2 », « question 5 », l'énoncé, et ce qui est écrit.
+
+    D'une question, le lab donne aussi le niveau, « rappel » par exemple, et une réponse.
+    """
 
     place: str
     asked: str
     text: str = ""
+    level: str = ""
+    expected: str = ""
 
 
 @dataclass
@@ -87,8 +92,15 @@ class Given:
             for cell in notebooks.code_cells(lab)
             if title(cell)
         }
+        self.expected = {cell.id: _expected(cell) for cell in notebooks.questions(lab)}
         self.cells = student.student_copy(lab).cells
         self.ids = {cell.id for cell in self.cells}
+
+
+def _expected(question: NotebookNode) -> tuple[str, str]:
+    """Le niveau d'une question, et la réponse du lab, en Markdown."""
+    found = notebooks.ANSWER.search(question.source)
+    return notebooks.level(question), found[1].strip() if found else ""
 
 
 def collect(folder: Path, labs: Path) -> list[Copy]:
@@ -162,7 +174,7 @@ def examine(notebook: NotebookNode, name: str, given: Given) -> Copy:
     returned = align(given.cells, notebook.cells)
     added = _added_below(notebook.cells, returned)
     for cell, back in zip(given.cells, returned, strict=True):
-        _answers(copy, cell, back, added)
+        _answers(copy, given, (cell, back), added)
     _exercises(copy, given, returned)
     copy.errors = [
         f"cellule {rank} ({output.get('ename', 'erreur')})"
@@ -219,17 +231,18 @@ def title(cell: NotebookNode) -> str:
     return found["title"] if found else ""
 
 
-def _answers(
-    copy: Copy, cell: NotebookNode, back: NotebookNode | None, added: dict[int, str]
-) -> None:
+def _answers(copy: Copy, given: Given, cells: tuple, added: dict[int, str]) -> None:
     """Ajoute à la copie ce qui est écrit dans une cellule à remplir."""
+    cell, back = cells
     places = PLACE.findall(cell.source) if cell.cell_type == "markdown" else []
     if not places:
         return
     asked = notebooks.QUESTION.match(cell.source)
     kind = copy.answers if asked else copy.predictions
     place = f"question {asked[1]}" if asked else f"prédiction {len(copy.predictions) + 1}"
-    answer = Answer(place, _squeezed(STATEMENT.search(cell.source)[1]))
+    level, expected = given.expected.get(cell.id, ("", ""))
+    statement = _squeezed(STATEMENT.search(cell.source)[1])
+    answer = Answer(place, statement, level=level, expected=expected)
     kind.append(answer)
     if back is None:
         copy.modified.append(f"{place} : cellule supprimée")

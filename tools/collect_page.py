@@ -10,8 +10,10 @@ from pathlib import Path
 
 from labkit.files import write_atomically
 from tools.collect import FAILED, NOT_RUN, PASSED, Answer, Copy, Exercise
+from tools.teaching import POINTS
 
 SIGNS = {PASSED: "✓", FAILED: "✗", NOT_RUN: "–"}
+EXPECTED = "<details><summary>La réponse du lab</summary><pre>{text}</pre></details>"
 FORMULA = ("=", "+", "-", "@")  # un tableur calculerait une case qui commence ainsi
 
 PAGE = """<!doctype html>
@@ -112,6 +114,7 @@ def _summary(copy: Copy) -> dict[str, str]:
         "réponses": _share(copy.answers),
         "cellules exécutées": copy.executed,
         **{exercise.title: _score(exercise) for exercise in copy.exercises},
+        "vérifications": _verified(copy.exercises),
         "cellules en erreur": ", ".join(copy.errors),
         "protégé, mais modifié": " ; ".join(copy.modified),
         "remarques": copy.problem or " ; ".join(copy.remarks),
@@ -121,6 +124,12 @@ def _summary(copy: Copy) -> dict[str, str]:
 def _share(answers: list[Answer]) -> str:
     filled = sum(bool(answer.text) for answer in answers)
     return f"{filled} sur {len(answers)}" if answers else ""
+
+
+def _verified(exercises: list[Exercise]) -> str:
+    """Le total des exercices, un point par vérification."""
+    total = sum(len(exercise.verdicts) for exercise in exercises)
+    return f"{sum(e.passed for e in exercises)} sur {total}" if total else ""
 
 
 def _score(exercise: Exercise) -> str:
@@ -180,6 +189,14 @@ def _content(copy: Copy) -> Iterator[str]:
             yield f"<h3>{heading} : {_share(answers)}</h3>"
         for answer in answers:
             if answer.text:
-                place = answer.place[:1].upper() + answer.place[1:]
-                yield f"<p>{escape(place)} : {escape(answer.asked)}</p>"
+                yield f"<p>{escape(_place(answer))} : {escape(answer.asked)}</p>"
                 yield f"<pre>{escape(answer.text)}</pre>"
+                if answer.expected:
+                    yield EXPECTED.format(text=escape(answer.expected))
+
+
+def _place(answer: Answer) -> str:
+    """« Question 5 (3 points) » : le barème est celui des grilles du site."""
+    place = answer.place[:1].upper() + answer.place[1:]
+    points = POINTS.get(answer.level, 0)
+    return f"{place} ({points} point{'s' * (points > 1)})" if points else place

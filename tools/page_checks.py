@@ -245,3 +245,32 @@ def weight(loaded: Iterable[tuple[str, int]]) -> list[str]:
     if in_all > MOST_IN_ALL:
         found.append(f"page de {in_all // 1000} ko, {MOST_IN_ALL // 1000} au plus")
     return found
+
+
+MISSING_GLOSSES = """() => [...document.querySelectorAll("[data-gloss]")]
+  .map((element) => element.dataset.gloss).filter((key) => !(key in (window.GLOSSES ?? {})))"""
+GLOSSED = {"terme ou citation": "a.gloss", "symbole": "math [data-gloss]"}
+GLOSS = "#gloss"
+
+
+def glosses(page) -> list[str]:
+    """Au clavier, un terme et un symbole montrent leur explication, qu'Échap referme.
+
+    Args:
+        page: page Playwright.
+    """
+    found = []
+    for name, selector in GLOSSED.items():
+        # Le premier que rien ne cache encore : ni réponse voilée, ni question écartée.
+        element = page.locator(f"{selector}:visible").first
+        if page.locator(f"{selector}:visible").count():
+            element.focus()
+            if not _becomes(page, GLOSS, True):
+                found.append(f"{name} sans explication au clavier")
+                continue
+            page.keyboard.press("Escape")
+            found += [] if _becomes(page, GLOSS, False) else [f"{name} : Échap ne referme rien"]
+            element.blur()
+    if page.locator("[data-gloss]").count():
+        found += [f"explication absente : {key}" for key in page.evaluate(MISSING_GLOSSES)]
+    return found

@@ -17,13 +17,15 @@ from pathlib import Path
 from bs4 import BeautifulSoup, Tag
 from PIL import Image, ImageSequence
 
-from tools import figures
+from tools import figures, glosses
 
 DESCRIPTION_LENGTH = 160
 DEFAULT_DELAY = 100  # ms entre deux images d'un GIF qui n'en dit rien
 # Ce que le thème apporte, et qu'aucune page ne charge.
 UNUSED = ("locales", "vendor", "scripts/fontawesome.js", "scripts/*.map", "styles/*.map")
 ICON_RULE = re.compile(r"(?<=[{}])\.fa-[^{}]*\{[^{}]*\}")
+# Noms, ponctuation et blancs du code : le thème leur donne la couleur du texte qui les entoure.
+PLAIN_CODE = re.compile(r'<span class="[npw]">([^<]*)</span>')
 HEADINGS = ["h1", "h2", "h3", "h4"]
 PREDICTION = "Prédiction."
 QUESTION = re.compile(r"Question (\d+)")
@@ -32,12 +34,14 @@ QUESTION = re.compile(r"Question (\d+)")
 ALT_SEPARATOR, CAPTION_SEPARATOR = "\u241e", "\u241f"
 
 
-def finish(html: Path) -> None:
+def finish(html: Path, references: Path) -> None:
     """Achève sur place toutes les pages d'un site.
 
     Args:
         html: dossier du site construit.
+        references: la bibliographie, au format BibTeX.
     """
+    explained = glosses.read(html, references)
     for path in built_pages(html):
         page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         for change in CHANGES:
@@ -45,7 +49,18 @@ def finish(html: Path) -> None:
         unroll_animations(page, path.parent)
         size_images(page, path.parent)
         figures.frame(page, path.parent)
-        path.write_text(str(page), encoding="utf-8")
+        explained.mark(page, path.relative_to(html).as_posix())
+        path.write_text(lightened(str(page)), encoding="utf-8")
+    explained.write(html)
+
+
+def lightened(text: str) -> str:
+    """La page sans les balises du code qui n'en changent pas la couleur : un quart du HTML d'un lab.
+
+    Args:
+        text: le HTML de la page.
+    """
+    return PLAIN_CODE.sub(r"\1", text)
 
 
 def prune(static: Path) -> None:

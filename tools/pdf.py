@@ -3,13 +3,14 @@
     python -m tools.pdf [--reponses ouvertes|fermees]
 
 Le site doit être construit (`make site`). Il faut Chromium et l'option « navigateur » du paquet
-(`pip install -e ".[navigateur]"`). Le PDF est écrit dans `_build/pdf`.
+(`pip install -e ".[navigateur]"`). Le PDF est écrit dans `_build/pdf`, et le site le propose.
 """
 
 from __future__ import annotations
 
 import argparse
 import posixpath
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,18 +19,22 @@ from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-from tools import check_site, notebooks, page_checks
+from tools import archives, check_site, downloads, notebooks, page_checks
 from tools.answers import check_choice
 
 HOME = "book/index.html"
 ANSWERS = ("ouvertes", "fermees")
-LEFT_OUT = "a.headerlink, script, link, img.only-dark, .animation-controls, [data-demo]"
+LEFT_OUT = (
+    "a.headerlink, script, link, img.only-dark, .animation-controls, [data-demo], "
+    "section:has([data-download]):not(:has(section))"
+)
 NO_NUMBER = "000"  # la place d'un numéro de page, que l'on ne connaît qu'une fois le PDF fait
 FOOTER = (
     '<p style="width: 100%; font: 8px sans-serif; text-align: center">'
     '<span class="pageNumber"></span></p>'
 )
 MARGINS = {"top": "18mm", "bottom": "18mm", "left": "18mm", "right": "18mm"}
+PATIENCE = 600_000  # ms pour ouvrir tout le cours en une page, sur une machine occupée
 A4_WIDTH = 658  # pixels entre les marges
 
 PAGE = """<!doctype html>
@@ -183,6 +188,7 @@ def write(html: Path, output: Path, answers: str) -> list[str]:
         page = browser.new_page(
             color_scheme="light", viewport={"width": A4_WIDTH, "height": 1000}, locale="fr-FR"
         )
+        page.set_default_timeout(PATIENCE)
         _print(page, composed, output)
         # Les numéros ont leur place d'avance : les écrire ne déplace rien.
         _print(page, number_pages(composed, anchored_pages(output)), output)
@@ -190,6 +196,19 @@ def write(html: Path, output: Path, answers: str) -> list[str]:
         found = page_checks.overflow(page, page_checks.WIDE_SCREEN)
         browser.close()
     return found
+
+
+def publish(html: Path, pdf: Path) -> None:
+    """Met le PDF parmi les téléchargements du site, dont les liens apparaissent.
+
+    Args:
+        html: dossier du site construit.
+        pdf: le fichier ; un PDF déjà publié est remplacé.
+    """
+    folder = html / downloads.FOLDER
+    folder.mkdir(exist_ok=True)
+    shutil.copy(pdf, folder / f"{archives.COURSE}.pdf")
+    downloads.complete(html)
 
 
 def _print(page, text: str, output: Path) -> None:
@@ -223,6 +242,7 @@ def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1
+    publish(html, output)
     print(f"PDF du cours : {output}")
     for problem in found:
         print(problem, file=sys.stderr)

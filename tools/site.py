@@ -28,6 +28,7 @@ from tools import (
     answers,
     archives,
     demos,
+    downloads,
     execute,
     math_font,
     notebooks,
@@ -327,12 +328,13 @@ def main(arguments: list[str] | None = None, root: Path = notebooks.ROOT) -> int
 
 def finish(root: Path, source: Path, html: Path) -> None:
     """Achève le site que Jupyter Book a construit : pages, polices, recherche, téléchargements."""
-    pages.finish(html)
+    pages.finish(html, source / "book" / "references.bib")
     pages.prune(html / "_static")
     shutil.copy(source / "book" / "_static" / "404.html", html / "404.html")
     math_font.write_stylesheet(html)
     search_index.write_index(html)
     archives.write_downloads(root, html)
+    downloads.complete(html)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 from tools import archives, notebooks
 
@@ -111,6 +112,32 @@ def test_every_lab_has_a_copy_without_solution_and_an_archive(downloads):
         assert "find_spec" in text
         assert "depot.example" not in text
         assert "--- début solution" not in text
+
+
+def test_the_course_carries_its_site_without_the_archives(downloads, tmp_path):
+    html = tmp_path / "html"
+    item = '<li data-download="{0}"><a href="#">x<span class="size"></span></a></li>'
+    for name, content in {
+        "index.html": "Accueil",
+        "labs/01_a.html": item.format("01_a.ipynb") + item.format("01_a.zip"),
+        "_static/a.js": "0;",
+        "telechargements/01_a.ipynb": "{}",
+        "telechargements/01_a.zip": "zip",
+    }.items():
+        (html / name).parent.mkdir(parents=True, exist_ok=True)
+        (html / name).write_text(content, encoding="utf-8")
+    files = archives.offline_site(html)
+    assert set(files) == {
+        "site/index.html", "site/labs/01_a.html", "site/_static/a.js",
+        "site/telechargements/01_a.ipynb",
+    }  # fmt: skip
+    page = BeautifulSoup(files["site/labs/01_a.html"], "html.parser")
+    assert [li.get("hidden") for li in page.select("li")] == [None, ""]
+    with zipfile.ZipFile(downloads / f"{archives.COURSE}.zip") as opened:
+        names = {name.partition("/")[2] for name in opened.namelist()}
+    assert {"01_perceptron.ipynb", "site/telechargements/01_perceptron.ipynb"} <= names
+    assert any(name.endswith(".whl") for name in names)
+    assert "poids/classifier.safetensors" in names
 
 
 def test_an_archive_carries_the_weights_that_its_lab_names(lab):

@@ -13,6 +13,7 @@ from nbformat.v4 import new_markdown_cell, new_output
 from tests.answers import lab_03
 from tools import collect, collect_page, notebooks, student
 from tools.collect import FAILED, NOT_RUN, PASSED
+from tools.teaching import POINTS
 
 LAB = notebooks.ROOT / "labs" / "03_vae.ipynb"
 PREDICTIONS, QUESTIONS = 16, 15
@@ -244,6 +245,8 @@ def test_the_table_has_a_line_a_copy_and_a_column_a_check(copies):
     assert by_name["alice.ipynb"]["prédictions"] == "16 sur 16"
     assert by_name["chloe.ipynb"]["réponses"] == "0 sur 15"
     assert by_name["bruno.ipynb"]["Exercice 3"] == "0 sur 5"
+    assert by_name["alice.ipynb"]["vérifications"] == "12 sur 12"
+    assert by_name["chloe.ipynb"]["vérifications"] == "0 sur 12"
     assert by_name["gilles.ipynb"]["cellules en erreur"] == "cellule 6 (NameError)"
     assert "interrompu" in by_name["ines.ipynb"]["remarques"]
 
@@ -260,6 +263,17 @@ def test_the_page_shows_the_texts_and_runs_none(copies):
     assert "&lt;script&gt;alert(1)" in page and "<script" not in page
     asked = "Prédiction 1 : L'autoencodeur du lab 2, cette fois à cinq dimensions latentes"
     assert f"<p>{html.escape(asked)}" in page and "<pre>Un tiers.</pre>" in page
+
+
+def test_each_answer_has_its_points_and_the_answer_of_the_lab(copies):
+    page = collect_page.as_html([copies["alice.ipynb"]])
+    answer = copies["alice.ipynb"].answers[0]
+    assert answer.level in notebooks.LEVELS and len(answer.expected) > 50
+    points = POINTS[answer.level]
+    assert f"<p>Question 1 ({points} point{'s' * (points > 1)}) : " in page
+    folded = f"<summary>La réponse du lab</summary><pre>{html.escape(answer.expected)}</pre>"
+    assert folded in page
+    assert page.count("La réponse du lab") == 15
 
 
 def test_the_command_writes_both_and_names_what_it_could_not_read(

@@ -85,6 +85,12 @@ def test_a_gif_becomes_a_sheet_and_its_last_frame(tmp_path):
         assert last.convert("L").getpixel((0, 0)) == 255
 
 
+def test_code_loses_the_tags_that_do_not_colour_it():
+    code = '<pre><span class="n">x</span> <span class="o">=</span><span class="p">(</span></pre>'
+    assert pages.lightened(code) == '<pre>x <span class="o">=</span>(</pre>'
+    assert pages.lightened('<p class="n">a</p>') == '<p class="n">a</p>'
+
+
 def test_pruning_keeps_what_pages_load(tmp_path):
     kept = ["scripts/bootstrap.js", "custom.css"]
     useless = ["scripts/bootstrap.js.map", "locales/fr/x.po"]

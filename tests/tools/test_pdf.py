@@ -1,7 +1,7 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from tools import check_site, pdf
+from tools import archives, check_site, pdf
 
 PAGE = """<!doctype html><html lang="fr"><head><link rel="stylesheet" href="../_static/a.css">
 <title>Essai</title></head><body><nav class="bd-docs-nav"><a href="{first}">Lab 1</a></nav><main>
@@ -67,6 +67,30 @@ def test_figures_are_those_of_the_day(composed):
     assert [image["src"] for image in composed.select("article img")] == [
         "../html/book/../_images/a.svg", "../html/labs/../_images/a.svg",
     ]  # fmt: skip
+
+
+def test_downloads_are_left_out(site):
+    page = site / "book" / "index.html"
+    offer = (
+        '<section><h2>Emporter</h2><ul><li data-download="a.zip"><a>Tout</a></li></ul></section>'
+    )
+    text = page.read_text(encoding="utf-8").replace("</article>", f"{offer}</article>")
+    page.write_text(text, encoding="utf-8")
+    assert "Emporter" not in pdf.compose(site, "fermees")
+
+
+def test_the_site_offers_the_document_once_it_exists(site, tmp_path):
+    page = site / "book" / "index.html"
+    name = f"{archives.COURSE}.pdf"
+    offer = f'<li data-download="{name}" hidden=""><a>À imprimer<span class="size"></span></a></li>'
+    page.write_text(offer, encoding="utf-8")
+    document = tmp_path / "cours.pdf"
+    document.write_bytes(b"%PDF" * 500_000)
+    pdf.publish(site, document)
+    item = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").li
+    assert item.get("hidden") is None
+    assert item.get_text() == "À imprimer (pdf, 2,0\u00a0Mo)"
+    assert (site / "telechargements" / name).read_bytes() == document.read_bytes()
 
 
 @pytest.mark.parametrize(("answers", "count"), [("ouvertes", 2), ("fermees", 0)])

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import nbformat
 import pytest
 from markdown_it import MarkdownIt
 
@@ -61,6 +62,33 @@ def test_the_statements_to_export_have_no_answer_and_close_no_script(paths, cour
     ]  # fmt: skip
     assert third["questions"][0] == "**Question 1.** *(rappel)* Combien font $1 + 1$ ?"
     assert "La somme" not in notes
+
+
+def test_each_question_says_where_it_stands(paths, course):
+    lab = notebooks.read(paths[0])
+    rank = next(i for i, cell in enumerate(lab.cells) if "Question 5" in cell.source)
+    lab.cells[rank].source = lab.cells[rank].source.replace(
+        "Combien font", "D'après le tableau, la section 4 et la loi ci-dessus, combien font"
+    )
+    lab.cells.insert(rank, nbformat.v4.new_markdown_cell("## 4. Ce que $\\beta$ change"))
+    notebooks.write(lab, paths[0])
+    page = questions_page(notebooks.lab_paths(course / "labs"))
+    link = '<a href="../labs/01_essai.html#question-5">'
+    section = '<a href="../labs/01_essai.html#ce-que-beta-change">section 4</a>'
+    asked = f"D'après {link}le tableau</a>, la {section} et la loi {link}ci-dessus</a>, combien"
+    assert asked in page
+    assert re.findall(r"Dans le lab 1(?:, section \d)?</a>", page)[3:5] == [
+        "Dans le lab 1</a>", "Dans le lab 1, section 4</a>",
+    ]  # fmt: skip
+
+
+def test_no_question_of_the_course_points_at_what_its_page_lacks():
+    page = questions_page(notebooks.lab_paths(notebooks.ROOT / "labs"))
+    shown, _, _ = page.partition('id="enonces"')  # le carnet exporté cite les énoncés tels quels
+    plain = re.sub(r"<a\b[^>]*>[^<]*</a>", "", shown)
+    assert re.findall(r".{30}\bsection \d+\b(?! du lab).{20}", plain, re.DOTALL) == []
+    assert re.findall(r".{30}\bci-des\w+", plain, re.DOTALL) == []
+    assert '<a href="../labs/06_ganlab.html#question-10">ci-dessus</a>' in shown
 
 
 @pytest.fixture
