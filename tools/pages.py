@@ -55,7 +55,7 @@ def finish(html: Path, references: Path) -> None:
 
 
 def lightened(text: str) -> str:
-    """La page sans les balises du code qui n'en changent pas la couleur : un quart du HTML d'un lab.
+    """La page sans les balises du code qui n'en changent pas la couleur : le quart de son HTML.
 
     Args:
         text: le HTML de la page.
