@@ -7,6 +7,7 @@ lettres ou arrondis (« un tirage sur seize »), avec ce qui les calcule et l'in
 
 SEARCH, FINALISTS, MODELS = "cvae_search/rows", "cvae_finalists/rows", "cvae_fashion_models/rows"
 BETAS = "vae_beta/rows"
+GRID, CHOSEN, SQUARED = "vae_shapes/rows", "vae_finalists/rows", "vae_squared/rows"
 WAYS, AUTO = "ddpm_samples/rows", "ddpm_autoguidance/rows"
 MNIST_GAN, CLOTHES_GAN = "gan_worksheet_mnist/rows", "gan_worksheet_fashion_mnist/rows"
 
@@ -52,6 +53,11 @@ QUOTES = {
 }
 
 
+SHAPES = (
+    "dense 400", "dense 256-128", "dense 512-256", "conv 32-64", "conv 16-32-64", "conv 32-64-128",
+)  # fmt: skip
+
+
 def _twelve_nats(value):
     best = value(f"{SEARCH}[beta=1.0]/0/score")
     return value(f"{SEARCH}[beta=5.0]/0/score") - best
@@ -80,6 +86,116 @@ ESTIMATES = {
         ),
     ],
     "03_vae": [
+        (
+            "la moyenne retrouve les deux nombres du rapport à 2 % près",
+            lambda value: max(
+                abs(value(f"{SQUARED}[shape=dense 512-256-128;output=sigmoïde]/{name}") / said - 1)
+                for name, said in (("loss_first", 6438), ("loss_last", 4399))
+            ),
+            0,
+            0.02,
+        ),
+        (
+            "512 neurones d'abord, au lieu de 256, abaissent la dernière de 2 à 3 %",
+            lambda value: (
+                1
+                - value(f"{SQUARED}[shape=dense 512-256-128;output=sigmoïde]/loss_last")
+                / value(f"{SQUARED}[shape=dense 256-128;output=sigmoïde]/loss_last")
+            ),
+            0.02,
+            0.03,
+        ),
+        (
+            "l'erreur y pèserait treize fois plus devant la KL",
+            lambda value: 128 * 784 / (2 * value(f"{SQUARED}[output=sigmoïde]/squared_last")),
+            12.5,
+            13.5,
+        ),
+        (
+            "De deux à dix dimensions, la perte chute de trente-huit nats au moins",
+            lambda value: min(
+                value(f"{GRID}[shape={shape};latent_dim=2]/total")
+                - value(f"{GRID}[shape={shape};latent_dim=10]/total")
+                for shape in SHAPES
+            ),
+            38,
+            39,
+        ),
+        (
+            "Au-delà, elle remonte de deux nats au plus",
+            lambda value: max(
+                value(f"{GRID}[shape={shape};latent_dim=100]/total")
+                - value(f"{GRID}[shape={shape};latent_dim=20]/total")
+                for shape in SHAPES
+            ),
+            1,
+            2,
+        ),
+        (
+            "« dense 400 » sépare vingt et cinquante de 0,4 nat seulement",
+            lambda value: (
+                value(f"{GRID}[shape=dense 400;latent_dim=20]/total")
+                - value(f"{GRID}[shape=dense 400;latent_dim=50]/total")
+            ),
+            0.35,
+            0.45,
+        ),
+        (
+            "sur cent, « dense 512-256 » en garde dix-neuf actives",
+            lambda value: value(f"{GRID}[shape=dense 512-256;latent_dim=100]/active"),
+            19,
+            19,
+        ),
+        (
+            "« Dense 512-256 » à cinq dimensions, dix-neuf nats plus loin",
+            lambda value: (
+                value(f"{CHOSEN}[model=dense 512-256, d = 5]/total")
+                - value(f"{CHOSEN}[model=conv 32-64-128, d = 20]/total")
+            ),
+            18.5,
+            19.5,
+        ),
+        (
+            "ses tirages sont moins reconnus que ceux de toutes les formes denses",
+            lambda value: min(
+                value(f"{CHOSEN}[model=dense 512-256, d = {d};seed={dense}]/recognised")
+                - value(f"{CHOSEN}[model=conv 32-64-128, d = 20;seed={conv}]/recognised")
+                for d in (5, 20, 50, 100)
+                for dense in range(3)
+                for conv in range(3)
+            ),
+            0,
+            1,
+        ),
+        (
+            "La FID la plus basse en moyenne est celle de l'autre choix du rapport, "
+            "« conv 32-64-128 » à dix dimensions",
+            lambda value: (
+                min(
+                    ("conv 32-64-128, d = 10", "conv 32-64-128, d = 20", "conv 32-64-128, d = 100")
+                    + tuple(f"dense 512-256, d = {d}" for d in (5, 20, 50, 100)),
+                    key=lambda model: value(f"{CHOSEN}[model={model}]/fid"),
+                )
+                == "conv 32-64-128, d = 10"
+            ),
+            True,
+            True,
+        ),
+        (
+            "une graine sur trois n'a rien appris : aucune unité active, une KL nulle, 206 nats",
+            lambda value: max(
+                value(f"{CHOSEN}[model=conv 32-64-128, d = 50;seed={seed}]/total")
+                for seed in range(3)
+            ),
+            205.5,
+            206.5,
+        ),
+        (
+            "« conv 32-64-128 » soixante-trois",
+            lambda value: value(f"{GRID}[shape=conv 32-64-128;latent_dim=100]/active"),
+            63,
+            63,
+        ),
         (
             "près de trois tirages sur quatre sont reconnus (ligne `vae_dense_2d` du tableau)",
             lambda value: value("vae_dense_2d/metrics/samples_recognised"),

@@ -242,7 +242,7 @@ def test_the_table_has_a_line_a_copy_and_a_column_a_check(copies):
     assert [by_name[f"{n}.ipynb"][column] for n in ("alice", "bruno", "denis", "hugo", "ines")] == [
         "réussi", "manqué", "non exécuté", "", "",
     ]  # fmt: skip
-    assert by_name["alice.ipynb"]["prédictions"] == "16 sur 16"
+    assert by_name["alice.ipynb"]["prédictions"] == "18 sur 18"
     assert by_name["chloe.ipynb"]["réponses"] == "0 sur 15"
     assert by_name["bruno.ipynb"]["Exercice 3"] == "0 sur 5"
     assert by_name["alice.ipynb"]["vérifications"] == "12 sur 12"
