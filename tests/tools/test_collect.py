@@ -16,7 +16,7 @@ from tools.collect import FAILED, NOT_RUN, PASSED
 from tools.teaching import POINTS
 
 LAB = notebooks.ROOT / "labs" / "03_vae.ipynb"
-PREDICTIONS, QUESTIONS = 16, 15
+PREDICTIONS, QUESTIONS = 18, 15
 KL, DRAW = lab_03.RIGHT[1]["expm1"], lab_03.RIGHT[2]["rsample"]
 CYCLE = lab_03.RIGHT[3]["modulo seul"]
 WRONG_KL = lab_03.WRONG[1]["sans le demi"][0]
