@@ -124,7 +124,10 @@ def frame(page: BeautifulSoup, folder: Path) -> None:
         shown = _zoomed(image)
         figure = page.new_tag("figure", attrs={"class": "lab-figure", "id": f"figure-{number}"})
         shown.wrap(figure)
-        shown.wrap(page.new_tag("div", attrs={"class": "figure-scroll"}))
+        scroll = page.new_tag("div", attrs={"class": "figure-scroll"})
+        if shown is image:  # sans lien, rien n'y recevrait le clavier pour la faire défiler
+            scroll.attrs |= {"tabindex": "0", "role": "group", "aria-label": f"Figure {number}"}
+        shown.wrap(scroll)
         if image["src"].endswith(".svg"):
             _fit(image, folder / image["src"])
             _add_night_copy(image)

@@ -80,6 +80,12 @@ def test_each_figure_is_numbered_and_captioned(framed):
     assert found[0].a["title"] == "Agrandir"
 
 
+def test_a_figure_scrolls_by_keyboard_with_or_without_a_link(framed):
+    linked, bare = framed[0].select(".figure-scroll")
+    assert linked.a and not linked.has_attr("tabindex")  # le lien reçoit déjà le clavier
+    assert not bare.a and (bare["tabindex"], bare["aria-label"]) == ("0", "Figure 2")
+
+
 def test_a_figure_stays_wide_enough_for_its_text(framed):
     page, svg = framed
     style = page.img["style"]
