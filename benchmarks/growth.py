@@ -1,4 +1,4 @@
-"""Comment croît le coût d'une époque, en temps et en mémoire, et ce qu'il devient en grand."""
+"""Comment croît le coût d'une époque, en temps et en mémoire."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import labkit
 from benchmarks.measure import alternate, any_images
+from labkit.data import ImageSet
 from labkit.models import VAE, ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder, vae_step
 from labkit.tables import number
 
@@ -76,9 +77,10 @@ def measures() -> Iterator[Growth]:
 
 def _growth(name: str, build: Callable, varied: str, sizes: Sequence[float]) -> Growth:
     fixed = {"images": IMAGES, "taille du lot": BATCH_SIZE, "largeur": WIDTH}
-    settings = [fixed | {varied: size} for size in sizes]
+    settings = {size: fixed | {varied: size} for size in sizes}
     epochs = {
-        size: partial(_epoch, build, chosen) for size, chosen in zip(sizes, settings, strict=True)
+        size: partial(_epoch, build, chosen, any_images(chosen["images"]))
+        for size, chosen in settings.items()
     }
     for epoch in epochs.values():  # premiers appels : allocations
         epoch()
@@ -90,10 +92,10 @@ def _growth(name: str, build: Callable, varied: str, sizes: Sequence[float]) -> 
     )  # fmt: skip
 
 
-def _epoch(build: Callable[[float], VAE], settings: dict) -> None:
+def _epoch(build: Callable[[float], VAE], settings: dict, images: ImageSet) -> None:
     labkit.set_seed(0)
     model = build(settings["largeur"])
-    batches = any_images(settings["images"]).batches(settings["taille du lot"], shuffle=True)
+    batches = images.batches(settings["taille du lot"], shuffle=True)
     labkit.fit(vae_step(model), batches, 1, model, log_every=0)
 
 

@@ -1,9 +1,10 @@
 """Sur le papier : chaque entraînement du cours, avec dix et mille fois ses données, sur des GPU.
 
-Un pas sur un lot compte F opérations (aller, retour). Sur un GPU il dure le plus long de
-F / SUSTAINED et de LAUNCH, ce qu'il faut pour lancer ses noyaux. Sur n GPU, chacun fait un pas sur
-son lot, puis tous échangent leurs gradients : 2 (n - 1) / n fois leurs octets, à LINK octets par
-seconde (anneau de Patarasuk et Yuan, 2009) ; n lots sont alors faits d'un coup.
+Un pas sur un lot compte F opérations, celles des produits de matrices et des convolutions, aller et
+retour ; l'optimiseur, les normes et les pénalités n'y sont pas. Sur un GPU il dure au moins le plus
+long de F / SUSTAINED et de LAUNCH, ce qu'il faut pour lancer ses noyaux. Sur n GPU, chacun fait un
+pas sur son lot, puis tous échangent leurs gradients : 2 (n - 1) / n fois leurs octets, à LINK
+octets par seconde (anneau de Patarasuk et Yuan, 2009) ; n lots sont alors faits d'un coup.
 """
 
 from __future__ import annotations
@@ -138,12 +139,12 @@ RUNS = (
     Run("vae_dense", lambda model: [vae_step(model)], _images),
     Run("vae_conv", lambda model: [vae_step(model)], _images),
     Run("cvae", lambda model: [vae_step(model)], _images),
-    Run("dcgan", partial(_play, lambda: DCDiscriminator(32)), _images),
+    Run("dcgan", partial(_play, lambda: DCDiscriminator(32)), _images, 64),
     Run(
         "stylegan3", partial(_play, lambda: stylegan3.Discriminator(32, 1)),
         partial(_images, side=32), 64,
     ),
-    Run("ddpm", _denoise, partial(_images, low=-1.0)),
+    Run("ddpm", _denoise, partial(_images, low=-1.0), 64),
     Run(
         "lm_causal", lambda model: [partial(causal_step, model)],
         lambda count: torch.zeros(count, 129, dtype=torch.long), 32,

@@ -158,12 +158,13 @@ def _against_pythae(count: int) -> dict[str, Callable[[], object]]:
 
     def epoch() -> None:
         settings = VAEConfig(input_dim=(1, 28, 28), latent_dim=10, reconstruction_loss="bce")
-        config = BaseTrainerConfig(
-            output_dir=tempfile.mkdtemp(), num_epochs=1, learning_rate=RATE,
-            per_device_train_batch_size=BATCH_SIZE,
-        )  # fmt: skip
         theirs = TheirVAE(settings, Encoder(), Decoder())
-        BaseTrainer(theirs, examples, training_config=config).train()
+        with tempfile.TemporaryDirectory() as folder:
+            config = BaseTrainerConfig(
+                output_dir=folder, num_epochs=1, learning_rate=RATE,
+                per_device_train_batch_size=BATCH_SIZE,
+            )  # fmt: skip
+            BaseTrainer(theirs, examples, training_config=config).train()
 
     return {**_ours(_conv_vae, vae_step, count), "pythae": epoch}
 
@@ -217,6 +218,7 @@ def _against_its_sampler(count: int) -> dict[str, Callable[[], object]]:
         for t in scheduler.timesteps:
             noise = model(x, t.expand(count).to(device))
             x = scheduler.step(noise, t, x).prev_sample
-        return x
+        return x.cpu()  # un GPU n'a fini qu'une fois l'image rendue
 
-    return {LABKIT: lambda: ddpm.sample_ddim(count, STEPS), "diffusers": sample}
+    ours = partial(ddpm.sample_ddim, count, STEPS)
+    return {LABKIT: lambda: ours().cpu(), "diffusers": sample}

@@ -45,7 +45,7 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in packed.items():
         if name + _SCALE in packed:
             state[name] = value.float() * _by_row(packed[name + _SCALE], value)
-        elif not name.endswith(_SCALE):
+        elif name.removesuffix(_SCALE) == name or name.removesuffix(_SCALE) not in packed:
             state[name] = value
     return state
 

@@ -401,6 +401,13 @@ def test_the_steps_of_a_card_are_its_epochs_of_batches():
     assert paper.steps_of(card | {"made_by": {"steps_per_epoch": 5}}, 128) == 15
 
 
+@pytest.mark.parametrize("run", paper.RUNS, ids=lambda run: run.reference)
+def test_a_training_on_paper_has_the_batches_of_its_card(run):
+    card = labkit.list_references()[run.reference]
+    told = card.get("made_by", {}).get("batches", {}).get("batch_size")
+    assert told in (None, run.size)  # les premières fiches n'en disent rien
+
+
 def test_paper_names_what_bounds_each_training(monkeypatch):
     chosen = [run for run in paper.RUNS if run.reference in ("vae_dense", "lm_causal")]
     monkeypatch.setattr(paper, "RUNS", chosen)

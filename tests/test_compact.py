@@ -51,6 +51,11 @@ def test_names_whole_numbers_and_vectors_come_back(large):
     assert torch.equal(back["bias"], large["bias"].half())
 
 
+def test_a_weight_named_scale_is_a_weight():
+    state = {"norm.scale": torch.ones(3), "norm.weight": torch.ones(2, 2)}
+    assert list(unpack(pack(state))) == list(state)
+
+
 def test_a_row_of_zeros_stays_so(large):
     large = {**large, "first": large["first"].clone()}
     large["first"][3] = 0

@@ -18,13 +18,15 @@ seconde, et les durées que le cours annonce.
 NOTHING = "Rien n'a été mesuré avant cette construction du site : `make bench`, puis `make site`."
 LEGEND = """La boucle habituelle est celle des tutoriels : DataLoader, une image à la fois, float32,
 Adam, `.item()` à chaque pas. La limite refait les pas de labkit, dans la même précision, sur un
-seul lot déjà en place : aucune boucle ne ferait mieux. Les boucles d'une famille alternent dans un
-même processus ; chaque vitesse est la médiane de ses tours, suivie de leur étendue.
+seul lot déjà en place : aucune boucle des mêmes pas ne ferait mieux. Les boucles d'une famille
+alternent dans un même processus ; chaque vitesse est la médiane de ses tours, suivie de leur
+étendue.
 """
 GROWTH_LEGEND = """Une seule grandeur varie à la fois ; les autres restent à 6 400 images, des lots
-de 128 et la largeur du lab 3. La mémoire est celle des images, des poids, de leurs gradients, des
-moments d'Adam et de ce que le pas garde pour la rétropropagation, en float32. Pente de 1 : le temps
-est proportionnel à la grandeur ; pente de 2 : à son carré.
+de 128 et la largeur du lab 3. La mémoire est celle des images, à un octet par pixel, et, en
+float32, des poids, de leurs gradients, des moments d'Adam et de ce que le pas garde pour la
+rétropropagation. Pente de 1 : le temps est proportionnel à la grandeur ; pente de 2 : à son carré.
+Là où les points ne s'alignent pas, la pente ne résume rien : lisez la courbe.
 
 ```{figure} bench_growth.svg
 :alt: Durée d'une époque selon le nombre d'images, la taille du lot et la largeur, échelles log.
@@ -34,12 +36,15 @@ vite avec la largeur.
 ```
 """
 PAPER_LEGEND = """Combien de temps prendrait chaque entraînement, à nombre de passages égal, avec
-dix et mille fois ses données ? C'est un calcul sur le papier. Les opérations d'un pas sont
-comptées. Un GPU est un H100 dont on tire un dixième de la puissance annoncée en bf16, soit 99 mille
-milliards d'opérations par seconde, et lancer un pas lui prend au moins une milliseconde : deux
-hypothèses. Sur huit GPU, chacun a son lot, si bien qu'un pas en voit huit fois plus : le taux
-d'apprentissage est à régler de nouveau. L'échange des gradients est compté. Mille fois MNIST,
-soixante millions d'images, pèse 47 Go.
+dix et mille fois ses données ? C'est un calcul sur le papier. Seules sont comptées les opérations
+des produits de matrices et des convolutions d'un pas. Un GPU est un H100 dont on tire un dixième de
+la puissance annoncée en bf16, soit 99 mille milliards d'opérations par seconde, et qui met une
+milliseconde à lancer un pas : deux hypothèses, favorables. Ces durées sont donc des planchers :
+StyleGAN3, seul de ce tableau à avoir été entraîné sur un GPU, en float32, y a pris quatorze fois la
+durée que ce calcul lui donnerait pour les mêmes données. Sur huit GPU, chacun a son lot : un pas
+voit huit fois plus d'exemples, et il y a huit fois moins de pas ; le taux d'apprentissage est à
+régler de nouveau. L'échange des gradients est compté, pour un GAN celui de $G$ seulement. Mille
+fois MNIST, soixante millions d'images, pèse 47 Go à un octet par pixel.
 """
 DURATIONS = (("j", 86_400), ("h", 3_600), ("min", 60))  # unité, secondes
 

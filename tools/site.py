@@ -215,7 +215,9 @@ def assemble(root: Path, build: Path, shown: str = answers.SHOWN) -> Path:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source / "book")
     if (root / "demos").is_dir():
-        copied = shutil.copytree(root / "demos", source / "book" / STATIC_DEMOS)
+        # Les poids du dossier viennent d'une autre fois : ceux du site s'écrivent avec lui.
+        sources = shutil.ignore_patterns("weights")
+        copied = shutil.copytree(root / "demos", source / "book" / STATIC_DEMOS, ignore=sources)
         demos.write_weights(copied)
     shutil.copy(root / "_toc.yml", source / "_toc.yml")
     config = (root / "_config.yml").read_text(encoding="utf-8")

@@ -22,13 +22,17 @@
   let wanted = null; // celui qui le sera
   let timer = null;
   let touched = null; // ce qui était expliqué quand le doigt s'est posé
+  let isTouch = false; // le clic qui suit vient d'un doigt ; tous les navigateurs ne le disent pas
 
   function load() {
-    loading ??= new Promise((resolve, reject) => {
+    loading ??= new Promise((resolve) => {
       const script = document.createElement("script");
       script.src = `${root}_static/gloss_data.js`;
       script.onload = () => resolve(window.GLOSSES);
-      script.onerror = reject;
+      script.onerror = () => {
+        loading = null; // le réseau reviendra peut-être
+        resolve({});
+      };
       document.head.append(script);
     });
     return loading;
@@ -91,7 +95,8 @@
   document.addEventListener("focusout", (event) => wordOf(event) && hide());
 
   document.addEventListener("pointerdown", (event) => {
-    touched = event.pointerType === "touch" ? shown : event.target;
+    isTouch = event.pointerType === "touch";
+    touched = isTouch ? shown : event.target;
     if (!wordOf(event) && !box.contains(event.target)) hide();
   });
 
@@ -99,8 +104,8 @@
   document.addEventListener("click", (event) => {
     const element = wordOf(event);
     if (!element) return;
-    if (event.pointerType === "touch" && touched !== element) event.preventDefault();
-    if (event.pointerType === "touch" || !element.href) show(element);
+    if (isTouch && touched !== element) event.preventDefault();
+    if (isTouch || !element.href) show(element);
   });
 
   document.addEventListener("keydown", (event) => {

@@ -47,7 +47,8 @@
   function finish(section) {
     const progress = recall();
     const read = new Set(progress.pages[here]?.read).add(section.id);
-    progress.pages[here] = { read: [...read], total: sections.length };
+    const known = sections.map(({ id }) => id); // un lab change, ses sections aussi
+    progress.pages[here] = { read: known.filter((id) => read.has(id)), total: sections.length };
     remember(progress);
   }
 
@@ -116,7 +117,8 @@
 
   // Une section est en cours quand elle occupe le milieu de l'écran, lue quand sa fin y est passée.
   const endOf = (element) => {
-    const last = element.lastElementChild;
+    // Une démonstration finit par ses scripts et ses styles, que rien ne montre à l'écran.
+    const last = [...element.children].filter((child) => !child.matches("script, link")).at(-1);
     return last?.matches("section") ? endOf(last) : last;
   };
   const pairs = (choose) => new Map(sections.map((section) => [choose(section), section]));

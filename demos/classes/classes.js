@@ -19,7 +19,8 @@
     right: 1,
     action: "Demander les dix classes",
     seen: "La classe est donnée à part : z n'a pas à la porter, et garde la façon d'écrire. Sur trois cents codes, " +
-      "à classe donnée, z fixe plus de neuf dixièmes de la variance du gris moyen et de celle de l'inclinaison. " +
+      "et une fois ôtée la moyenne de chaque classe, ce que les dix chiffres d'un même code ont en commun fait plus " +
+      "de neuf dixièmes de la variance du gris moyen et de celle de l'inclinaison. " +
       "Déplacez un curseur : les dix chiffres changent ensemble.",
   };
 

@@ -17,8 +17,8 @@
       "pour la précision ?",
     choices: ["le DDIM autoguidé", "le DCGAN", "aucune"],
     right: 2,
-    seen: "Une famille gagne pour une mesure et pour un budget : le front change avec l'une et avec l'autre. " +
-      "Resserrez le temps d'un tirage, puis les paramètres.",
+    seen: "Le premier change avec la mesure et avec le budget. Resserrer le temps ne fait que couper le front ; " +
+      "resserrer les paramètres peut le changer. Essayez l'un, puis l'autre.",
   };
 
   const whole = (value) => value.toLocaleString("fr-FR");
@@ -116,7 +116,7 @@
       const { name } = MEASURES[this.measure];
       if (!this.ranked.length) return "Rien ne tient dans ce budget : desserrez-le.";
       const [first] = this.ranked;
-      return `${this.ranked.length} façons de tirer sur ${this.models.length} dans le budget · ` +
+      return `${this.ranked.length} façon${this.ranked.length > 1 ? "s" : ""} de tirer sur ${this.models.length} dans le budget · ` +
         `en tête pour la mesure «\u00a0${name}\u00a0» : ${this.leaders(this.ranked, this.measure)}, ` +
         `${this.spread(first)}, ${number(first.seconds)} s pour 64 tirages`;
     }
@@ -213,5 +213,5 @@
     }
   }
 
-  globalThis.demos = [...document.querySelectorAll("[data-demo=cost]")].map((host) => new Demo(host));
+  controls.live("cost", Demo);
 })();

@@ -12,7 +12,7 @@
 
   const FIELDS = [
     { name: "sampler", label: "Méthode", read: Number,
-      options: { 0: "DDIM, sans hasard en route", 1: "DDPM, un bruit neuf à chaque pas" } },
+      options: { 0: "DDIM, η = 0 : sans hasard en route", 1: "η = 1 : un bruit neuf à chaque pas (DDPM en 1 000 pas)" } },
     { name: "steps", label: "Nombre de pas", read: Number, options: {
       5: "5", 10: "10", 20: "20", 50: "50", 100: "100", 1000: "1 000 (une minute ou moins)" } },
     { name: "label", label: "Classe", read: Number, options: {
@@ -119,7 +119,7 @@
       const { quiz: posed } = this;
       this.fill({ ...DEFAULTS, seed: this.read()?.seed ?? 0 }, 1);
       posed.say("Le tirage descend.");
-      if (!(await this.drawOne())) return;
+      if (!(await this.drawOne())) return void posed.say("");
       const passed = this.frames.findIndex(({ t }) => 1 - level(t) < 0.5);
       posed.conclude(chosen, `1 − ᾱ passe sous 1/2 au pas ${passed + 1} sur 20, t = ${this.frames[passed].t}. ` +
         `À t = ${this.frames[10].t}, il vaut ${french(1 - level(this.frames[10].t), 2)}, et x̂0 est déjà à ` +
@@ -133,7 +133,7 @@
         this.fill({ ...DEFAULTS, seed: this.read()?.seed ?? 0 }, guidance);
         posed.say(`Neuf images, s = ${guidance}.`);
         const images = await this.drawNine();
-        if (!images) return;
+        if (!images) return void posed.say("");
         found.push(images);
       }
       const pair = (measure) => found.map((images) => french(measure(images), 2)).join(" à ");
@@ -208,17 +208,18 @@
       if (!ask) return false;
       this.say("Le tirage descend.");
       this.frames = [];
+      this.steps = settings.steps;
       this.gaps = null; // une fois l'image finie, l'écart de chaque x̂0 à elle
       const start = performance.now();
       for await (const frame of descend(ask, settings)) {
         if (turn !== this.turn) return false;
         this.frames.push(frame);
-        if (!CALM) this.follow(settings.steps);
+        if (!CALM) this.follow();
       }
       const { next, noise } = this.frames[this.frames.length - 1];
       this.gaps = this.frames.map(({ x0 }) => gap(x0, next));
       this.frames.push({ t: -1, x: next, x0: next, noise });
-      this.follow(settings.steps);
+      this.follow();
       this.say(`Tirage fini en ${french((performance.now() - start) / 1000, 1)} s. ${this.status.textContent}`);
       return true;
     }
@@ -250,28 +251,29 @@
 
     /* --- montrer --- */
 
-    follow(steps) {
+    follow() {
       this.shown.input.max = this.frames.length - 1;
-      this.steps = steps;
       this.shown.value = this.frames.length - 1;
       this.show();
     }
 
     show() {
+      if (!this.frames[this.shown.value]) return; // un tirage recommence
       this.status.textContent = this.summary();
       this.draw();
     }
 
     nameOf(rank) {
-      if (!this.frames.length) return "aucun";
-      return this.frames[rank].t < 0 ? "image finie" : `${rank + 1} sur ${this.steps}, t = ${this.frames[rank].t}`;
+      const frame = this.frames[rank];
+      if (!frame) return "aucun";
+      return frame.t < 0 ? "image finie" : `${rank + 1} sur ${this.steps}, t = ${frame.t}`;
     }
 
     summary() {
       const { t } = this.frames[this.shown.value];
       if (t < 0) return `Image finie, après ${this.steps} pas.`;
       const away = this.gaps ? ` · x̂0 est à ${french(this.gaps[this.shown.value], 2)} de l'image finie` : "";
-      return `Pas ${this.nameOf(this.shown.value)} · part de bruit 1 − ᾱ = ${french(1 - level(t), 3)}${away}`;
+      return `Pas ${this.nameOf(this.shown.value)} · variance du bruit 1 − ᾱ = ${french(1 - level(t), 3)}${away}`;
     }
 
     say(text) {
@@ -283,7 +285,7 @@
       if (!this.panels.clientWidth) return;
       const palette = drawing.palette(this.host);
       this.drawCurve(palette);
-      for (const name of ["before", "nine"]) this.drawSet(name);
+      for (const name of ["before", "nine"]) this.drawSet(name, palette);
       const frame = this.frames[this.shown.value];
       if (!frame) return;
       const text = this.summary();
@@ -296,11 +298,12 @@
       this.shownPanels.curve.describe(text);
     }
 
-    drawSet(name) {
+    drawSet(name, palette) {
       const set = this.sets[name];
       if (!set) return;
       const { canvas, caption, describe } = this.shownPanels[name];
       const [ctx, side] = drawing.fitted(canvas);
+      drawing.clear(ctx, side, side, palette);
       const size = side / 3;
       set.images.forEach((image, rank) => drawing.pixels(ctx, image, SIDE,
         (rank % 3) * size, Math.floor(rank / 3) * size, size));

@@ -75,7 +75,8 @@
       this.sides = element("div", { class: "latent-sides" }, ...["map", "image", "reading"].flatMap((kind) =>
         NAMES.map((name) => this.parts[name][kind].node)));
       this.host.replaceChildren(this.quiz.node,
-        element("p", { id: "latent-help" }, "Chaque chiffre du plan est le code d'une vraie image de test. " +
+        element("p", { id: "latent-help" }, "Chaque chiffre du plan est le code d'une vraie image de test (pour le VAE, la moyenne μ de son code) ; " +
+          "six cents images sont codées, et celles qui sortent du plan ne sont pas montrées. " +
           "Déplacez le point à la souris, au doigt, ou au clavier par les flèches (avec Majuscule, cinq fois " +
           "plus vite) : il est au même u dans les deux plans. L'écart habituel est la distance médiane d'un code à " +
           "son plus proche voisin."),
@@ -194,8 +195,8 @@
 
     /* La prédiction mise à l'épreuve : mille codes, les mêmes u pour les deux modèles. */
     async drawMany(chosen) {
-      this.quiz.say("Tirage des codes…");
       await this.open();
+      this.quiz.say("Tirage des codes…");
       const random = nn.random(0);
       this.draws = Array.from({ length: DRAWN }, () => drawPoint(random));
       this.shade.input.checked = true;

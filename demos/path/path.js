@@ -20,7 +20,7 @@
     right: 2,
     seen: "La perte de G dépend de D autant que des images : plus petite, elle montre que D démasque moins, rien " +
       "d'autre. La FID et l'entropie des classes ne passent pas par ce D. Parcourez les époques : jusqu'à la " +
-      "trentième, une seule classe prend plus de deux images sur trois.",
+      "trentième, une seule classe prend plus des deux tiers de ces trente-deux images.",
   };
 
   const whole = (value) => Math.round(value).toLocaleString("fr-FR");
@@ -246,5 +246,5 @@
     });
   }
 
-  globalThis.demos = [...document.querySelectorAll("[data-demo=path]")].map((host) => new Demo(host));
+  controls.live("path", Demo);
 })();

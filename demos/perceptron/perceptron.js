@@ -19,7 +19,7 @@
     { name: "label", label: "Cible du point posé", read: Number, options: { 1: "1 (carré bleu)", 0: "0 (rond orange)" } },
     { name: "rate", label: "Taux d'apprentissage", read: controls.positive(10, 0.7) },
     { name: "seed", label: "Graine des poids", read: controls.whole(0, 999999) },
-    { name: "speed", label: "Passages par image", read: Number, options: { 1: "1", 10: "10", 100: "100", 1000: "1 000" } },
+    { name: "speed", label: "Passages entre deux dessins", read: Number, options: { 1: "1", 10: "10", 100: "100", 1000: "1 000" } },
   ];
 
   const QUESTION = {
@@ -28,8 +28,8 @@
       "des poids de plus en plus grands"],
     right: 1,
     seen:
-      "Un neurone sépare le plan par une droite, et aucune droite ne convient à XOR : la durée n'y change rien, " +
-      "et les poids tournent sur un cycle. Mettez maintenant quatre neurones cachés : ce n'est pas le temps qui " +
+      "Un neurone sépare le plan par une droite, et aucune droite ne convient à XOR : la durée n'y change rien. " +
+      "À chaque passage, quatre corrections se défont l'une l'autre et ramènent les poids au même point. Mettez maintenant quatre neurones cachés : ce n'est pas le temps qui " +
       "manquait, mais des droites.",
   };
 
@@ -148,7 +148,8 @@
       }
       this.playing = playing;
       this.playButton.textContent = playing ? "Pause" : "Jouer";
-      if (playing) requestAnimationFrame(() => this.frame());
+      cancelAnimationFrame(this.tick);
+      if (playing) this.tick = requestAnimationFrame(() => this.frame());
       else this.describe();
     }
 
@@ -172,7 +173,7 @@
         }
       }
       this.draw();
-      requestAnimationFrame(() => this.frame());
+      if (this.playing) this.tick = requestAnimationFrame(() => this.frame());
     }
 
     pass() {
@@ -192,6 +193,7 @@
 
     edit(points) {
       this.points = points;
+      if (this.goal) this.quiz.say("");
       this.goal = null;
       this.form.elements.points.value = "own";
       if (this.playing && !this.hasBothTargets()) this.setPlaying(false);
@@ -227,7 +229,9 @@
       canvas.tabIndex = 0;
       canvas.setAttribute("aria-describedby", "pc-help");
       canvas.classList.add("pc-plane");
-      canvas.addEventListener("pointerdown", (event) => { this.held = this.near(this.under(event)); });
+      canvas.addEventListener("pointerdown", (event) => {
+        [this.held, this.moved] = [this.near(this.under(event)), null];
+      });
       canvas.addEventListener("pointermove", (event) => this.drag(event));
       canvas.addEventListener("click", (event) => this.click(event));
       canvas.addEventListener("keydown", (event) => this.key(event));
@@ -443,5 +447,5 @@
     return points;
   }
 
-  globalThis.demos = [...document.querySelectorAll("[data-demo=perceptron]")].map((host) => new Demo(host));
+  controls.live("perceptron", Demo);
 })();

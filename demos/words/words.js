@@ -64,7 +64,8 @@
           side("D'après la gauche seule", this.left), side("Ce que lit la tête", this.reads)),
         element("p", { id: "words-help" }, "Touchez un mot pour le cacher ou le remettre ; la loi montrée est celle du " +
           "dernier trou touché. Le modèle est la référence de la section 8, entraînée à toutes les parts de masques ; " +
-          "la gauche seule, c'est le même modèle, dont toute la suite est masquée : ce que lirait un modèle causal. <fin> sépare deux phrases."),
+          "la gauche seule, c'est le même modèle, dont toute la suite est masquée : les mots que lirait un modèle causal, " +
+          "mais avec la longueur de la phrase, que trahit le nombre de masques. <fin> sépare deux phrases."),
         this.form);
       this.showLine(START.split(" "));
     }
@@ -117,7 +118,7 @@
         : unknown ? `« ${unknown} » n'est pas l'un des ${this.vocabulary.length - 2} mots du modèle, comme ` +
           "« chat », « chats », « regarde » ou « très »." : "";
       controls.complain(this.input.text, problem);
-      if (problem) return;
+      if (problem) return this.say(problem);
       this.ids = [words.END, ...given.map((word) => (word === HOLE ? words.MASK : this.numbers.get(word))), words.END];
       this.hidden = new Map();
       this.at = words.blanks(this.ids)[0] || 0;
@@ -127,6 +128,7 @@
     /* Cache le mot de cette place, ou remet celui qui y était. */
     async toggle(place) {
       await this.open();
+      if (!this.ids || place > this.ids.length - 2) return; // la phrase a changé pendant le chargement
       if (this.ids[place] !== words.MASK) {
         this.hidden.set(place, this.ids[place]);
         this.ids[place] = words.MASK;
@@ -138,7 +140,7 @@
         this.at = words.blanks(this.ids)[0] || 0;
       }
       await this.refresh();
-      this.line.children[place - 1].focus();
+      this.line.children[place - 1]?.focus();
     }
 
     showLine(texts, ranks = []) {
@@ -202,10 +204,12 @@
 
     async drawWord() {
       await this.open();
-      if (!this.at || !this.laws) return this.say("Aucun mot caché : touchez-en un.");
-      const law = this.laws.both;
-      const token = words.pick(law, nn.random(this.seed++).uniform());
       const place = this.at;
+      if (!place) return this.say("Aucun mot caché : touchez-en un.");
+      const { both: law } =
+        await this.ask("laws", this.ids, place, this.temperature.value, this.topP.value);
+      if (this.at !== place) return; // un autre geste l'a devancé
+      const token = words.pick(law, nn.random(this.seed++).uniform());
       this.ids[place] = token;
       this.at = words.blanks(this.ids)[0] || 0;
       await this.refresh();
@@ -245,5 +249,5 @@
     }
   }
 
-  globalThis.demos = [...document.querySelectorAll("[data-demo=words]")].map((host) => new Demo(host));
+  controls.live("words", Demo);
 })();

@@ -202,9 +202,13 @@ def test_the_steps_are_gone_through_by_keyboard(page):
     shown = page.get_by_label("Pas montré")
     assert shown.get_attribute("aria-valuetext") == "image finie"
     shown.press("ArrowLeft")
-    assert page.evaluate(STATUS).startswith("Pas 5 sur 5, t = 199 · part de bruit 1 − ᾱ = 0,341")
+    assert page.evaluate(STATUS).startswith(
+        "Pas 5 sur 5, t = 199 · variance du bruit 1 − ᾱ = 0,341"
+    )
     shown.press("Home")
-    assert page.evaluate(STATUS).startswith("Pas 1 sur 5, t = 999 · part de bruit 1 − ᾱ = 1,000")
+    assert page.evaluate(STATUS).startswith(
+        "Pas 1 sur 5, t = 999 · variance du bruit 1 − ᾱ = 1,000"
+    )
     named = page.locator("canvas[data-panel=x0]").get_attribute("aria-label")
     assert named.startswith("L'image devinée x̂0. Pas 1 sur 5")
 
@@ -249,7 +253,7 @@ def test_the_noise_leaves_late_and_the_verdict_gives_the_numbers(page, process):
     assert f"au pas {passed + 1} sur 20, t = {visited[passed]}." in verdict
     assert (process.noise_levels[:1000] < 0.5).sum() in range(240, 280)
     assert round(100 * process.noise_levels[499].item()) == 92
-    assert "À t = 499, il vaut 0,92" in verdict and "fait à 92 %" in verdict
+    assert "À t = 499, il vaut 0,92" in verdict and "vaut encore 0,92" in verdict
     gaps = page.evaluate("demos[0].gaps")
     assert gaps[10] < 0.35 * gaps[0]
     assert "Il fallait attendre : vers t = 250, tard" in verdict

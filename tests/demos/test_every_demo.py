@@ -8,6 +8,7 @@ from tests.demos.conftest import DEMOS
 
 PAGES = sorted(path.parent.name for path in DEMOS.glob("*/index.html"))
 CODE = 40_000  # octets du script d'une démonstration, ses textes compris
+LARGER = {"ganlab": 60_000}  # elle entraîne deux réseaux, et dessine six panneaux
 
 CONTRAST = """() => {
   const probe = document.createElement("div");
@@ -126,7 +127,8 @@ def test_the_guide_gives_a_frame_tall_enough(open_page, name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_its_code_is_light(name):
-    assert sum(path.stat().st_size for path in (DEMOS / name).glob("*.js")) < 1.5 * CODE
+    size = sum(path.stat().st_size for path in (DEMOS / name).glob("*.js"))
+    assert size <= LARGER.get(name, CODE)
 
 
 def test_a_long_curve_is_thinned_evenly(open_page):

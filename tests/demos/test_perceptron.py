@@ -207,7 +207,7 @@ def test_hidden_neurons_change_the_network_by_keyboard(open_page):
 
 def test_the_page_is_never_blocked_for_long(open_page):
     page = open_calm(open_page)
-    page.get_by_label("Passages par image").select_option("1000")
+    page.get_by_label("Passages entre deux dessins").select_option("1000")
     page.evaluate("""() => {
       window.long = [];
       new PerformanceObserver((list) => long.push(...list.getEntries().map((e) => e.duration)))

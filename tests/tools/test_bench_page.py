@@ -77,7 +77,7 @@ def test_growth_and_paper_have_their_tables():
 def test_the_legends_say_what_was_measured_and_supposed():
     assert f"6 400 images, des lots\nde {growth.BATCH_SIZE}" in GROWTH_LEGEND
     assert (growth.IMAGES, growth.WIDTH) == (6400, 1)
-    assert f"{paper.SUSTAINED / 1e12:.0f} mille\nmilliards" in PAPER_LEGEND
+    assert f"soit {paper.SUSTAINED / 1e12:.0f} mille milliards" in PAPER_LEGEND
     assert paper.LAUNCH == 1e-3
     assert round(60e6 * 28 * 28 / 1e9) == 47
 

@@ -9,7 +9,9 @@ from tools import notebooks
 SCRIPT = notebooks.ROOT / "book" / "_static" / "progress.js"
 SECTION = (
     '<section id="{name}"><h2>{title}<a class="headerlink">#</a></h2>'
-    '<p style="height: 3000px">Texte.</p><section><h3>Suite</h3><p>Fin.</p></section></section>'
+    '<p style="height: 3000px">Texte.</p><section><h3>Suite</h3><p>Fin.</p></section>'
+    # Comme après une démonstration : ce qui charge ses styles et ses scripts n'est pas à lire.
+    '<link rel="stylesheet" href="data:text/css," /><script></script></section>'
 )
 PAGE = """<!doctype html><html lang="fr" data-content_root="../"><head><meta charset="utf-8">
 <title>Cours</title><style>.visually-hidden {{ display: none }}</style></head><body>
