@@ -151,12 +151,13 @@ def axe_script() -> str:
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
 
-# Les boîtes qui défilent ou coupent, et dont le contenu est trop large.
+# Les boîtes qui défilent ou coupent, et dont le contenu est trop large. Un pixel de large : un texte
+# pour les lecteurs d'écran. Un champ de saisie défile sous le curseur.
 TOO_WIDE = """() => [...document.querySelectorAll("main *")].filter((element) => {
   const style = getComputedStyle(element);
-  return element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1
+  return element.clientWidth > 1 && element.scrollWidth > element.clientWidth + 1
     && style.overflowX !== "visible" && style.display !== "inline"
-    && !element.closest("[aria-hidden=true], textarea");
+    && !element.closest("[aria-hidden=true], textarea, input");
 }).map((element) => ({
   name: element.tagName.toLowerCase() + "." + [...element.classList].join("."),
   scrolls: element.closest(

@@ -73,6 +73,15 @@ def test_a_box_too_small_for_its_content_is_reported(open_html):
     assert page_checks.overflow(open_html(wide.format(name="other"), 360), 360) != []
 
 
+def test_a_field_and_what_only_a_screen_reader_says_may_be_wide(open_html):
+    hidden = "position: absolute; width: 1px; overflow: hidden; white-space: nowrap"
+    page = open_html(
+        f'<main><input style="width: 50px" value="{"mot " * 50}">'
+        f'<span style="{hidden}">Un texte que personne ne voit.</span></main>'
+    )
+    assert page_checks.overflow(page, 1280) == []
+
+
 def test_axe_reports_what_is_serious(open_html):
     pytest.importorskip("axe_playwright_python")
     axe = page_checks.axe_script()
