@@ -151,8 +151,8 @@ def axe_script() -> str:
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
 
-# Les boîtes qui défilent ou coupent, et dont le contenu est trop large. Un pixel de large : un texte
-# pour les lecteurs d'écran. Un champ de saisie défile sous le curseur.
+# Les boîtes qui défilent ou coupent, et dont le contenu est trop large ; sauf celles d'un pixel,
+# pour les lecteurs d'écran, et les champs de saisie, qui défilent sous le curseur.
 TOO_WIDE = """() => [...document.querySelectorAll("main *")].filter((element) => {
   const style = getComputedStyle(element);
   return element.clientWidth > 1 && element.scrollWidth > element.clientWidth + 1
