@@ -80,7 +80,7 @@ def _diffusion(page) -> Iterator[Measure]:
 def _perceptron(page) -> Iterator[Measure]:
     page.evaluate(WATCH)
     page.get_by_label("Neurones cachés").fill("8")
-    page.get_by_label("Passages par image").select_option("1000")
+    page.get_by_label("Passages entre deux dessins").select_option("1000")
     page.get_by_role("button", name="Jouer").click()
     page.wait_for_timeout(1000 * SECONDS)
     speed = page.evaluate("demos[0].learner.passes") / SECONDS
