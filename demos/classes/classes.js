@@ -35,6 +35,7 @@
   class Demo {
     constructor(host) {
       this.host = host;
+      this.open = controls.once(() => this.load(), (text) => this.say(text));
       this.rows = { classes: [], codes: [] };
       this.build();
       this.setSeed();
@@ -104,16 +105,6 @@
     }
 
     /* --- décoder --- */
-
-    /* Les poids, lus une seule fois, à la première demande ; un échec peut être retenté. */
-    open() {
-      this.opening = this.opening || this.load().catch((error) => {
-        this.opening = null;
-        this.say(error.message);
-        throw error;
-      });
-      return this.opening;
-    }
 
     async load() {
       this.say("Chargement du décodeur…");

@@ -28,6 +28,10 @@
   class Demo {
     constructor(host) {
       this.host = host;
+      this.open = controls.once(() => this.load(), (text) => {
+        this.status.textContent = text;
+        this.voice.say(text);
+      });
       this.build();
       controls.watch(this.panel.node, () => this.draw());
       controls.onFirstTouch(host, () => this.open().catch(() => {}));
@@ -61,17 +65,9 @@
         format: limit(values, write) }, () => this.refresh());
     }
 
-    open() {
-      this.opening = this.opening || weights.load("comparison").then((models) => {
-        this.models = models;
-        this.refresh();
-      }).catch((error) => {
-        this.opening = null;
-        this.status.textContent = error.message;
-        this.voice.say(error.message);
-        throw error;
-      });
-      return this.opening;
+    async load() {
+      this.models = await weights.load("comparison");
+      this.refresh();
     }
 
     /* --- la question --- */

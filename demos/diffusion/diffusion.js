@@ -70,6 +70,7 @@
   class Demo {
     constructor(host) {
       this.host = host;
+      this.open = controls.once(() => this.load(), (text) => this.say(text));
       this.frames = []; // les pas d'un tirage, puis l'image finie
       this.gaps = null;
       this.turn = 0; // rang du dernier tirage demandé : un plus ancien s'arrête
@@ -177,16 +178,6 @@
     }
 
     /* --- charger --- */
-
-    /* Les poids, lus une seule fois, à la première demande ; un échec peut être retenté. */
-    open() {
-      this.opening = this.opening || this.load().catch((error) => {
-        this.opening = null;
-        this.say(error.message);
-        throw error;
-      });
-      return this.opening;
-    }
 
     async load() {
       this.say("Chargement du réseau…");

@@ -57,6 +57,7 @@
   class Demo {
     constructor(host) {
       this.host = host;
+      this.open = controls.once(() => this.load(), (text) => this.say(text));
       this.point = [toGrid(0), toGrid(0)]; // colonne et ligne de la grille
       this.images = {};
       this.draws = []; // les codes tirés au hasard, [colonne, ligne]
@@ -112,16 +113,6 @@
     }
 
     /* --- charger, puis décoder --- */
-
-    /* Les poids, lus une seule fois, à la première demande ; un échec peut être retenté. */
-    open() {
-      this.opening = this.opening || this.load().catch((error) => {
-        this.opening = null;
-        this.say(error.message);
-        throw error;
-      });
-      return this.opening;
-    }
 
     async load() {
       this.say("Chargement des décodeurs…");

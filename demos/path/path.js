@@ -29,6 +29,7 @@
   class Demo {
     constructor(host) {
       this.host = host;
+      this.open = controls.once(() => this.load(), (text) => this.say(this.epochStatus, text));
       this.ends = [0, 1]; // les graines des deux bouts
       this.stops = [];
       this.build();
@@ -79,15 +80,6 @@
     }
 
     /* --- charger -------------------------------------------------------------------------------- */
-
-    open() {
-      this.opening = this.opening || this.load().catch((error) => {
-        this.opening = null;
-        this.say(this.epochStatus, error.message);
-        throw error;
-      });
-      return this.opening;
-    }
 
     async load() {
       this.say(this.epochStatus, "Chargement des modèles…");

@@ -161,6 +161,19 @@ function installControls(root) {
     for (const name of names) host.addEventListener(name, begin, true);
   }
 
+  /* `make`, lancée une seule fois, à la première demande ; un échec est dit, et peut être retenté. */
+  function once(make, say) {
+    let made = null;
+    return () => {
+      made = made || make().catch((error) => {
+        made = null;
+        say(error.message);
+        throw error;
+      });
+      return made;
+    };
+  }
+
   const prefersCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /* Donne vie à chaque place de la page que réserve `data-demo="name"`. */
@@ -172,7 +185,7 @@ function installControls(root) {
   root.controls = {
     french, toText, toNumber, whole, positive,
     element, button, commands, check, field, complain, slider, panel, voice, quiz,
-    watch, onFirstTouch, prefersCalm, live,
+    watch, onFirstTouch, once, prefersCalm, live,
   };
 }
 

@@ -30,6 +30,7 @@
   class Demo {
     constructor(host) {
       this.host = host;
+      this.open = controls.once(() => this.load(), (text) => this.say(text));
       this.at = 0;
       this.seed = 0;
       this.build();
@@ -75,15 +76,6 @@
     }
 
     /* --- charger -------------------------------------------------------------------------------- */
-
-    open() {
-      this.opening = this.opening || this.load().catch((error) => {
-        this.opening = null;
-        this.say(error.message);
-        throw error;
-      });
-      return this.opening;
-    }
 
     async load() {
       this.say("Chargement du modèle…");
