@@ -25,6 +25,7 @@ from labkit._names import did_you_mean
 from labkit.compact import pack, unpack
 from labkit.files import write_atomically
 from labkit.training import History
+from labkit.training.device import prepare
 
 _INSTALLED = Path(__file__).parent / "reference"
 _SAVED = Path("sorties") / "references"
@@ -54,7 +55,7 @@ def load_reference(name: str) -> nn.Module:
 
     Returns:
         Le modèle en mode évaluation, sur le processeur et en float32, quels que soient l'appareil
-        et le type par défaut de `torch`.
+        et le type par défaut de `torch`, ses poids rangés comme ses convolutions les préfèrent.
 
     Raises:
         ValueError: référence inconnue ; le message donne `list_references()`.
@@ -73,6 +74,7 @@ def load_reference(name: str) -> nn.Module:
     with _plain_defaults():
         model = build(card["architecture"])
         model.load_state_dict(unpack(load(content)))  # float32 dans le modèle
+    prepare(model, torch.device("cpu"))
     return model.eval()
 
 

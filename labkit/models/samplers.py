@@ -69,6 +69,8 @@ def class_guidance(model: nn.Module, labels: Labels, scale: float) -> Predict:
     labels = class_labels(model, labels)
     _check_scale(scale)
     hidden = torch.full_like(labels, model.num_classes)
+    if scale in (0, 1):  # l'une des deux prédictions ne compte pas
+        return _network(model, labels if scale else hidden)
     both = _network(model, torch.cat([labels, hidden]))
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
@@ -90,6 +92,8 @@ def autoguidance(good: nn.Module, bad: nn.Module, scale: float) -> Predict:
     """
     _check_scale(scale)
     good, bad = prediction(good), prediction(bad)
+    if scale in (0, 1):  # l'une des deux prédictions ne compte pas
+        return good if scale else bad
     return lambda x, t: _extrapolate(bad(x, t), good(x, t), scale)
 
 
