@@ -174,7 +174,7 @@ function installWords(root) {
     return { text, kept };
   }
 
-  root.words = { END, MASK, STAGES, HEADS, load, trace, blankLogits, nextLogits, blanks, readable, probabilities, pick,
+  root.words = { END, MASK, STAGES, HEADS, load, trace, blankLogits, nextLogits, blanks, probabilities, pick,
     laws, attention, write };
 }
 
