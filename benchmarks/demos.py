@@ -103,9 +103,12 @@ def _path(page) -> Iterator[Measure]:
 def _words(page) -> Iterator[Measure]:
     page.evaluate(WATCH)
     page.evaluate("demos[0].open()")
-    question = "() => demos[0].ask('blankLogits', [0, ...new Array(11).fill(1), 0])"
-    duration = page.evaluate(f"({MEDIAN})({question})")
-    yield Measure("Mots, une lecture de onze trous", duration, "ms", at_most=30, digits=1)
+    for call, title in (
+        ("'blankLogits', [0, ...new Array(11).fill(1), 0]", "modèle masqué, onze trous"),
+        ("'nextLogits', [0, ...new Array(11).fill(2)]", "modèle causal, après onze mots"),
+    ):
+        duration = page.evaluate(f"({MEDIAN})(() => demos[0].ask({call}))")
+        yield Measure(f"Mots, une lecture : {title}", duration, "ms", at_most=30, digits=1)
     longest = page.evaluate(LONGEST)
     yield Measure("Mots, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
 

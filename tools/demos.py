@@ -53,7 +53,10 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
         "dcgan": lambda: part("dcgan", "layers."),
         "classifier": lambda: part("classifier", ""),
     },
-    "words": {"lm_phrases_diffusion": lambda: part("lm_phrases_diffusion", "")},
+    "words": {
+        "lm_phrases_diffusion": lambda: part("lm_phrases_diffusion", ""),
+        "lm_phrases_causal": lambda: part("lm_phrases_causal", ""),
+    },
     "classes": {
         "cvae_small": lambda: part("cvae_small", "decoder."),
         "classifier": lambda: part("classifier", ""),

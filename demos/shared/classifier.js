@@ -14,14 +14,7 @@ function installClassifier(root) {
       maps = layers.maxPool(maps);
     }
     const features = layers.relu(layers.linear(maps.data, layer("body.13")));
-    return softmax(layers.linear(features, layer("head.1")));
-  }
-
-  function softmax(logits) {
-    const most = Math.max(...logits);
-    const powers = logits.map((logit) => Math.exp(logit - most));
-    const total = powers.reduce((sum, power) => sum + power, 0);
-    return powers.map((power) => power / total);
+    return layers.softmax(layers.linear(features, layer("head.1")));
   }
 
   /* La classe la plus probable. */

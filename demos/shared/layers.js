@@ -268,9 +268,17 @@ function installLayers(root) {
     return data;
   }
 
+  /* Une loi de probabilité, d'après des logits ; eux restent tels quels. */
+  function softmax(logits) {
+    const most = Math.max(...logits);
+    const powers = logits.map((logit) => Math.exp(logit - most));
+    const total = powers.reduce((sum, power) => sum + power, 0);
+    return powers.map((power) => power / total);
+  }
+
   root.layers = {
     multiply, linear, embedding, conv2d, convTransposed2d, addToChannels, batchNorm, layerNorm, maxPool, concatenate,
-    relu, leakyRelu, sigmoid, gelu, silu,
+    relu, leakyRelu, sigmoid, gelu, silu, softmax,
   };
 }
 

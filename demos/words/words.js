@@ -1,4 +1,4 @@
-/* La page : une phrase à trous, la loi d'un mot caché, ce que lit une tête, une phrase entière. */
+/* La page : une phrase à trous, les lois d'un mot caché, ce que lit une tête, une phrase entière. */
 
 (() => {
   "use strict";
@@ -11,7 +11,17 @@
   const WRITTEN = 11; // mots de la phrase entière, dont le nombre se fixe d'avance
   const START = "les voisines que le berger regarde ? très fières";
 
-  const ORDERS = { confident: "les plus sûrs d'abord", random: "au hasard", left: "de gauche à droite" };
+  const MODELS = { masked: "masqué", causal: "causal" };
+  const ORDERS = { confident: "masqué, les plus sûrs", random: "masqué, au hasard", causal: "causal, de gauche à droite" };
+  const NO_HOLE = "Aucun mot caché : touchez-en un.";
+  const HOLE_BEFORE = "Un trou reste à gauche, et le modèle causal n'en a jamais vu.";
+
+  /* Une entrée par tête : « causal 1 3 » est la quatrième tête du second étage du modèle causal. */
+  const HEADS = Object.fromEntries(Object.entries(words.STAGES).flatMap(([name, stages]) =>
+    Array.from({ length: stages * words.HEADS }, (_, k) => {
+      const [stage, head] = [Math.floor(k / words.HEADS), k % words.HEADS];
+      return [`${name} ${stage} ${head}`, `${MODELS[name]}, étage ${1 + stage}, tête ${1 + head}`];
+    })));
 
   const QUESTION = {
     title: "Avant de jouer",
@@ -20,9 +30,9 @@
     choices: ["de gauche à droite, toujours les plus probables", "de gauche à droite, pas toujours les plus probables",
       "dans un autre ordre, pas toujours les plus probables"],
     right: 2,
-    seen: "Chaque mot est tiré de sa loi, où le plus probable est un candidat parmi d'autres. Un modèle masqué lit " +
-      "les deux côtés d'un trou, et aucun ordre ne s'impose à lui. Cachez un mot, et comparez sa loi d'après les deux " +
-      "côtés à celle d'après la gauche seule.",
+    seen: "Chaque mot est tiré de sa loi, où le plus probable est un candidat parmi d'autres. Le modèle masqué lit " +
+      "les deux côtés d'un trou, et aucun ordre ne s'impose à lui ; le modèle causal, qui lit la gauche, écrit de " +
+      "gauche à droite. Cachez un mot, et comparez leurs deux lois.",
   };
 
   const percent = (value) => (value > 0 && value < 0.01 ? "< 1 %" : `${Math.round(100 * value)} %`);
@@ -46,27 +56,25 @@
         format: (value) => french(value, 1) }, () => this.refresh());
       this.topP = slider({ id: "words-top-p", label: "Top-p :", min: 0.1, max: 1, step: 0.05, value: 1,
         format: (value) => french(value, 2) }, () => this.refresh());
-      const heads = Array.from({ length: words.STAGES * words.HEADS }, (_, k) =>
-        [k, `étage ${1 + Math.floor(k / words.HEADS)}, tête ${1 + (k % words.HEADS)}`]);
-      this.head = field("words", { name: "head", label: "Tête", options: Object.fromEntries(heads) }, 0,
-        () => this.refresh());
-      this.order = field("words", { name: "order", label: "Ordre", options: ORDERS }, "confident", () => {});
+      this.head = field("words", { name: "head", label: "Tête", options: HEADS }, "masked 0 0", () => this.refresh());
+      this.order = field("words", { name: "order", label: "Phrase entière", options: ORDERS }, "confident", () => {});
       this.form = element("form", { class: "demo-settings", "aria-label": "Réglages",
         onsubmit: (event) => { event.preventDefault(); this.readText(); } },
         this.text, this.temperature.node, this.topP.node, this.head, this.order);
       this.line = element("div", { class: "words-line", role: "group", "aria-label": "La phrase : un mot touché se cache" });
-      this.status = element("p", { class: "demo-status" }, "Touchez la phrase pour charger le modèle.");
-      [this.both, this.left, this.reads] = ["ol", "ol", "ul"].map((tag) => element(tag, { class: "demo-bars" }));
-      const side = (title, list) => element("div", {}, element("p", { class: "demo-title" }, title), list);
+      this.status = element("p", { class: "demo-status" }, "Touchez la phrase pour charger les modèles.");
+      [this.masked, this.causal, this.reads] = ["ol", "ol", "ul"].map((tag) => element(tag, { class: "demo-bars" }));
+      this.map = element("div", { class: "words-map", role: "img" });
+      const side = (title, ...nodes) => element("div", {}, element("p", { class: "demo-title" }, title), ...nodes);
       this.host.replaceChildren(this.quiz.node, this.line, this.status, this.voice.node,
         commands("Commandes", button("Tirer ce mot", () => this.drawWord(), { class: "demo-main" }),
           button("Écrire une phrase entière", () => this.writeAll())),
-        element("div", { class: "words-sides" }, side("D'après les deux côtés", this.both),
-          side("D'après la gauche seule", this.left), side("Ce que lit la tête", this.reads)),
-        element("p", { id: "words-help" }, "Touchez un mot pour le cacher ou le remettre ; la loi montrée est celle du " +
-          "dernier trou touché. Le modèle est la référence de la section 8, entraînée à toutes les parts de masques ; " +
-          "la gauche seule, c'est le même modèle, dont toute la suite est masquée : les mots que lirait un modèle causal, " +
-          "mais avec la longueur de la phrase, que trahit le nombre de masques. <fin> sépare deux phrases."),
+        element("div", { class: "words-sides" }, side("Modèle masqué, d'après les deux côtés", this.masked),
+          side("Modèle causal, d'après la gauche", this.causal), side("Ce que lit la tête", this.reads, this.map)),
+        element("p", { id: "words-help" }, "Touchez un mot pour le cacher ou le remettre ; les lois montrées sont celles " +
+          "du dernier trou touché, et « Tirer ce mot » suit celle du modèle masqué. Dans le carré, une ligne par mot qui " +
+          "lit, une colonne par mot lu ; les barres en sont la ligne encadrée, celle d'où le mot caché se prédit : la " +
+          "sienne pour le modèle masqué, celle du mot d'avant pour le modèle causal. <fin> sépare deux phrases."),
         this.form);
       this.showLine(START.split(" "));
     }
@@ -78,10 +86,11 @@
     /* --- charger -------------------------------------------------------------------------------- */
 
     async load() {
-      this.say("Chargement du modèle…");
-      const [vocabulary, file] = await Promise.all(["vocabulary", "lm_phrases_diffusion"].map(weights.load));
+      this.say("Chargement des modèles…");
+      const [vocabulary, masked, causal] =
+        await Promise.all(["vocabulary", "lm_phrases_diffusion", "lm_phrases_causal"].map(weights.load));
       const ask = workers.interview("words", [installLayers, installWeights, installWords]);
-      await ask("load", file);
+      await ask("load", { masked, causal });
       this.vocabulary = vocabulary;
       this.numbers = new Map(vocabulary.map((word, token) => [word, token]));
       this.ask = ask;
@@ -107,7 +116,7 @@
         (!this.numbers.has(word) || this.numbers.get(word) === words.MASK));
       const problem = !given.length ? `Écrivez au moins un mot, ou ${HOLE}.`
         : given.length > LONGEST ? `${LONGEST} mots au plus sont attendus, il y en a ${given.length}.`
-        : unknown ? `« ${unknown} » n'est pas l'un des ${this.vocabulary.length - 2} mots du modèle, comme ` +
+        : unknown ? `« ${unknown} » n'est pas l'un des ${this.vocabulary.length - 2} mots des modèles, comme ` +
           "« chat », « chats », « regarde » ou « très »." : "";
       controls.complain(this.input.text, problem);
       if (problem) return this.say(problem);
@@ -151,7 +160,7 @@
       return token === words.MASK ? HOLE : this.vocabulary[token];
     }
 
-    /* --- la loi et l'attention ------------------------------------------------------------------ */
+    /* --- les lois et l'attention ---------------------------------------------------------------- */
 
     async refresh(ranks = []) {
       if (!this.ids) return;
@@ -159,37 +168,49 @@
       const [ids, at] = [[...this.ids], this.at];
       this.showLine(ids.slice(1, -1).map((token) => this.textOf(token)), ranks);
       this.input.text.value = ids.slice(1, -1).map((token) => this.textOf(token)).join(" ");
-      const [maps, laws] = [await this.ask("attention", ids),
-        at ? await this.ask("laws", ids, at, this.temperature.value, this.topP.value) : null];
+      const [name, stage, head] = this.input.head.value.split(" ");
+      const [maps, laws] = [await this.ask("attention", name, ids),
+        at ? await this.ask("laws", ids, at, this.temperature.value, this.topP.value) : {}];
       if (this.turn !== turn) return;
       this.laws = laws;
-      this.showAttention(maps, ids, at);
-      for (const side of ["both", "left"]) this.showLaw(this[side], laws && laws[side]);
+      this.showAttention(name, maps[stage][head], ids, at);
+      for (const model of Object.keys(MODELS)) this.showLaw(this[model], laws[model]);
       if (!ranks.length) this.say(this.summary());
     }
 
     showLaw(list, law) {
-      const best = law ? law.map((_, token) => token).sort((a, b) => law[b] - law[a]).slice(0, SHOWN) : [];
+      if (!law) return list.replaceChildren(element("li", {}, this.at ? HOLE_BEFORE : NO_HOLE));
+      const best = law.map((_, token) => token).sort((a, b) => law[b] - law[a]).slice(0, SHOWN);
       drawing.bars(list, best.filter((token) => law[token] > 0).map((token) => ({
         name: this.textOf(token), share: law[token], text: percent(law[token]), marked: token === best[0] })));
     }
 
-    showAttention(maps, ids, at) {
-      const k = Number(this.input.head.value);
-      const row = maps[Math.floor(k / words.HEADS)][k % words.HEADS][at];
-      drawing.bars(this.reads, ids.map((token, place) => ({
-        name: this.textOf(token), share: row[place], text: percent(row[place]), marked: place === at })));
+    /* Les poids d'une tête : la ligne d'où le mot caché se prédit, en barres, et toute la carte. */
+    showAttention(name, map, ids, at) {
+      const reader = name === "causal" ? at - 1 : at;
+      const row = at && map[reader];
+      if (row) {
+        drawing.bars(this.reads, row.map((share, place) => ({
+          name: this.textOf(ids[place]), share, text: percent(share), marked: place === reader })));
+      } else this.reads.replaceChildren(at ? element("li", {}, HOLE_BEFORE) : "");
+      this.map.style.setProperty("--count", map.length);
+      this.map.setAttribute("aria-label", `Poids d'attention, ${HEADS[this.input.head.value]} : une ligne par mot qui ` +
+        `lit, ${name === "causal" ? "où rien n'est lu à droite" : "où tout peut être lu"}.`);
+      this.map.replaceChildren(...map.map((weights, t) =>
+        element("div", { class: row && t === reader ? "words-reader" : "" },
+          ...weights.map((weight) => element("span", { style: `--weight: ${weight.toFixed(3)}` })))));
     }
 
     summary() {
-      if (!this.at) return "Aucun mot caché : touchez-en un.";
+      const { masked, causal } = this.laws;
+      if (!masked) return NO_HOLE;
       const name = (law) => {
         const best = law.indexOf(Math.max(...law));
         return `« ${this.textOf(best)} » à ${percent(law[best])}`;
       };
-      const kept = this.laws.both.filter((value) => value > 0).length;
-      return `Place ${this.at}, le plus probable : d'après les deux côtés, ${name(this.laws.both)} ; d'après la gauche ` +
-        `seule, ${name(this.laws.left)} · mots gardés par top-p : ${kept}`;
+      const kept = masked.filter((value) => value > 0).length;
+      return `Place ${this.at}, le plus probable : modèle masqué, ${name(masked)} ; modèle causal, ` +
+        `${causal ? name(causal) : "rien, un trou reste à gauche"} · mots gardés par top-p, modèle masqué : ${kept}`;
     }
 
     /* --- tirer ---------------------------------------------------------------------------------- */
@@ -197,8 +218,8 @@
     async drawWord() {
       await this.open();
       const place = this.at;
-      if (!place) return this.say("Aucun mot caché : touchez-en un.");
-      const { both: law } =
+      if (!place) return this.say(NO_HOLE);
+      const { masked: law } =
         await this.ask("laws", this.ids, place, this.temperature.value, this.topP.value);
       if (this.at !== place) return; // un autre geste l'a devancé
       const token = words.pick(law, nn.random(this.seed++).uniform());
@@ -235,7 +256,7 @@
       written.kept.forEach(({ place }, rank) => { ranks[place - 1] = rank + 1; });
       await this.refresh(ranks);
       const others = written.kept.filter(({ isLikeliest }) => !isLikeliest).length;
-      this.say(`Écrit, ${ORDERS[rules.order]} : ${this.ids.slice(1, -1).map((token) => this.textOf(token)).join(" ")}. ` +
+      this.say(`Modèle ${ORDERS[rules.order]} : ${this.ids.slice(1, -1).map((token) => this.textOf(token)).join(" ")}. ` +
         `Chaque indice est le pas où le mot est venu ; mots qui n'étaient pas les plus probables : ${others}.`);
       return written;
     }

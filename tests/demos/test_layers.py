@@ -127,6 +127,13 @@ def test_leaky_relu(apply):
     assert difference(found["data"], F.leaky_relu(x, 0.1)) < LAYER
 
 
+def test_softmax(apply):
+    x = 20 * maps(300)
+    x[0, 7] = -torch.inf
+    found = apply(nn.Identity(), x, "layers.softmax(x)")
+    assert difference(found["data"], x.softmax(dim=1)) < LAYER
+
+
 def test_half_precision_numbers_are_read_bit_for_bit(open_page):
     bits = torch.arange(65536, dtype=torch.int32)
     values = bits.to(torch.int16).view(torch.float16)  # les 65 536 nombres d'un float16

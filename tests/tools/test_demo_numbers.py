@@ -76,7 +76,8 @@ def test_the_epochs_are_those_of_lab_5():
     assert sum(count > 0 for count in found[-1]["counts"]) == 7
 
 
-def test_the_vocabulary_is_that_of_the_reference():
+def test_the_vocabulary_is_that_of_both_references():
     words = demo_numbers.vocabulary()
-    assert len(words) == labkit.load_reference("lm_phrases_diffusion").vocab_size
+    for name in ("lm_phrases_diffusion", "lm_phrases_causal"):
+        assert len(words) == labkit.load_reference(name).vocab_size
     assert words[:2] == ["<fin>", "<masque>"] and "voisines" in words
