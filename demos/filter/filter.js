@@ -28,8 +28,8 @@
 
   const QUESTION = {
     title: "Avant de jouer",
-    question: "T dessine un chiffre. On place son filtre avant la ReLU, et non plus après, sans toucher aux poids : l'image " +
-      "gagne des hautes fréquences. On déplace alors l'entrée d'un demi-pixel. Quelle image suit le mieux ?",
+    question: "T dessine un chiffre. On place son filtre avant la ReLU au lieu d'après, sans toucher aux poids : " +
+      "l'image gagne des hautes fréquences. L'entrée se déplace d'un demi-pixel : quelle image suit le mieux ?",
     choices: ["la plus nette, sans filtre après la ReLU", "les deux suivent aussi bien",
       "la moins nette, filtrée après la ReLU"],
     right: 2,
