@@ -34,37 +34,38 @@
   /* La part de l'énergie au-delà d'un quart de cycle par pixel, en %, sans le cadre ni la moyenne. */
   function sharpness(image) {
     const side = SIDE - 2 * FRAME;
-    const values = Array.from({ length: side * side }, (_, k) => {
+    const values = Array.from({ length: side ** 2 }, (_, k) => {
       const value = image[(Math.floor(k / side) + FRAME) * SIDE + (k % side) + FRAME];
       return Math.min(1, Math.max(0, value));
     });
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    const rows = spectra(values.map((value) => [value - mean, 0]), side);
-    const found = spectra(rows, side);
+    const centred = Float64Array.from(values, (value) => value - mean);
+    const [re, im] = spectra(...spectra(centred, new Float64Array(values.length), side), side);
     const frequency = (k) => Math.min(k, side - k) / side;
     let [high, all] = [0, 0];
-    found.forEach(([re, im], k) => {
-      const energy = re * re + im * im;
+    for (let k = 0; k < re.length; k++) {
+      const energy = re[k] ** 2 + im[k] ** 2;
       all += energy;
       if (Math.hypot(frequency(k % side), frequency(Math.floor(k / side))) > SHARP) high += energy;
-    });
+    }
     return (100 * high) / all;
   }
 
   /* La transformée de Fourier de chaque ligne, rangée en colonne : deux fois de suite, celle du plan. */
-  function spectra(values, side) {
-    const out = new Array(side * side);
+  function spectra(re, im, side) {
+    const waves = Array.from({ length: side }, (_, k) => (-2 * Math.PI * k) / side);
+    const [cos, sin] = [waves.map(Math.cos), waves.map(Math.sin)];
+    const out = [new Float64Array(side * side), new Float64Array(side * side)];
     for (let row = 0; row < side; row++) {
       for (let f = 0; f < side; f++) {
-        let [re, im] = [0, 0];
+        let [a, b] = [0, 0];
         for (let x = 0; x < side; x++) {
-          const [a, b] = values[row * side + x];
-          const turn = (-2 * Math.PI * f * x) / side;
-          const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
-          re += a * cos - b * sin;
-          im += a * sin + b * cos;
+          const [at, turn] = [row * side + x, (f * x) % side];
+          a += re[at] * cos[turn] - im[at] * sin[turn];
+          b += re[at] * sin[turn] + im[at] * cos[turn];
         }
-        out[f * side + row] = [re, im];
+        out[0][f * side + row] = a;
+        out[1][f * side + row] = b;
       }
     }
     return out;
