@@ -54,7 +54,8 @@ def page(browser, weights):
     page.wait_for_function(READY, timeout=SLOW)
     assert page.evaluate("Object.keys(weightFiles).sort()") == ["stylegan3", "stylegan3_aliased"]
     page.evaluate("""async () => {
-      for (const name of ["stylegan3", "stylegan3_aliased"]) filter.load(name, await weights.load(name));
+      const names = ["stylegan3", "stylegan3_aliased"];
+      for (const name of names) filter.load(name, await weights.load(name));
     }""")
     yield page
     context.close()
@@ -151,9 +152,7 @@ def measured(generators):
     found = {}
     for place, generator in generators.items():
         still = images_of(generator, SEEDS)
-        followed = {
-            s: decibels(images_of(generator, SEEDS, s), still, s) for s in (0.5, 1.0, 2.0)
-        }
+        followed = {s: decibels(images_of(generator, SEEDS, s), still, s) for s in (0.5, 1.0, 2.0)}
         found[place] = {"sharpness": sharpness(still), **followed}
     return found
 
@@ -203,9 +202,7 @@ def test_the_verdict_gives_what_labkit_measures(page, measured):
         for place in (True, False)
     )
     times = labkit.number(10 ** ((after[1] - before[1]) / 20), 1)
-    high, db = (
-        [labkit.number(values[k], 1) for values in (after, before)] for k in range(2)
-    )
+    high, db = ([labkit.number(values[k], 1) for values in (after, before)] for k in range(2))
     assert page.evaluate(VERDICT).startswith(
         f"Filtre après la ReLU : {high[0]} % de hautes fréquences, et un demi-pixel suivi à "
         f"{db[0]} dB. Avant : {high[1]} %, et {db[1]} dB, une erreur {times} fois plus grande. "
