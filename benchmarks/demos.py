@@ -103,7 +103,7 @@ def _path(page) -> Iterator[Measure]:
 def _filter(page) -> Iterator[Measure]:
     page.evaluate(WATCH)
     page.evaluate("demos[0].open()")
-    drawn = "{ seed: 2, psi: 1, turn: 0, shift: 0.5, network: 'stylegan3', filtersAfter: true }"
+    drawn = "{ seed: 2, psi: 1, turn: 0, shift: 0.5, network: 'stylegan3', filtersAround: true }"
     duration = page.evaluate(f"({MEDIAN})(() => demos[0].ask('draw', {drawn}))")
     yield Measure("StyleGAN3, un dessin", duration, "ms", at_most=100, digits=0)
     longest = page.evaluate(LONGEST)

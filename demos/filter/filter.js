@@ -17,35 +17,35 @@
   const LOUDER = 4; // ce qui multiplie l'écart pour le voir
   const TOP = 100; // dB
 
-  /* Où est le filtre. Le jumeau est un autre réseau, qui a appris avec le filtre avant. */
+  /* Où sont les filtres. Le jumeau est un autre réseau, qui a appris avec les filtres avant. */
   const PLACES = {
-    after: { label: "après la ReLU : T", network: "stylegan3", filtersAfter: true, color: "real", dash: [] },
-    before: { label: "avant, mêmes poids", network: "stylegan3", filtersAfter: false, color: "drawn", dash: [6, 4] },
-    twin: { label: "avant, poids appris ainsi : le jumeau", network: "stylegan3_aliased", filtersAfter: false,
-      color: "ink", dash: [2, 3] },
+    around: { label: "autour de la ReLU : T", network: "stylegan3", filtersAround: true, color: "real", dash: [] },
+    before: { label: "avant, mêmes poids", network: "stylegan3", filtersAround: false, color: "drawn", dash: [6, 4] },
+    twin: { label: "avant : le jumeau", network: "stylegan3_aliased", filtersAround: false, color: "ink",
+      dash: [2, 3] },
   };
   const MODELS = ["stylegan3", "stylegan3_aliased"];
 
   const QUESTION = {
     title: "Avant de jouer",
-    question: "T dessine un chiffre. On place son filtre avant la ReLU au lieu d'après, sans toucher aux poids : " +
+    question: "T dessine un chiffre. On met ses filtres avant la ReLU, au lieu d'autour, sans toucher aux poids : " +
       "l'image gagne des hautes fréquences. L'entrée se déplace d'un demi-pixel : quelle image suit le mieux ?",
-    choices: ["la plus nette, sans filtre après la ReLU", "les deux suivent aussi bien",
-      "la moins nette, filtrée après la ReLU"],
+    choices: ["la plus nette, filtres avant la ReLU", "les deux suivent aussi bien",
+      "la moins nette, filtres autour de la ReLU"],
     right: 2,
     action: "Déplacer l'entrée",
-    seen: "Être nette n'apprend pas à une image à suivre. La ReLU crée des fréquences trop hautes pour la grille ; " +
-      "si rien ne les filtre, elles se replient et y restent attachées : au fil du déplacement, l'oblique devient " +
-      "un escalier. À deux pixels, toutes les grilles s'accordent, et tout suit. Choisissez le jumeau : " +
-      "il a appris sans ce filtre, et colle aussi.",
+    seen: "La plus nette suit le moins bien : la netteté d'une image ne prouve rien de son mouvement. La ReLU crée des " +
+      "fréquences trop hautes pour la grille ; si rien ne les filtre ensuite, elles se replient et y restent " +
+      "attachées : au fil du déplacement, l'oblique devient un escalier. À deux pixels, toutes les grilles " +
+      "s'accordent, et tout suit. Choisissez le jumeau : il a appris ainsi, et colle aussi.",
   };
 
   const FIELDS = [
-    { name: "place", label: "Filtre", read: String,
+    { name: "place", label: "Filtres", read: String,
       options: Object.fromEntries(Object.entries(PLACES).map(([key, { label }]) => [key, label])) },
     { name: "seed", label: "Graine", read: whole(0, 999999) },
   ];
-  const DEFAULTS = { place: "after", seed: 2 };
+  const DEFAULTS = { place: "around", seed: 2 };
 
   const PANELS = {
     image: ["L'image", "trait : la colonne suivie"],
@@ -53,7 +53,7 @@
     gap: ["L'écart des deux", `multiplié par ${LOUDER} ; gris moyen : 0`],
     column: ["La colonne, au fil du déplacement", "de 3 px vers le haut à 3 px vers le bas"],
     ideal: ["La même, parfaite", "un détail qui suit trace une oblique"],
-    curve: ["Ce qui suit, en dB", "trait plein : filtre après ; tirets : avant ; points : le jumeau"],
+    curve: ["Ce qui suit, en dB", "trait plein : filtres autour ; tirets : avant ; points : le jumeau"],
   };
 
   const signed = (value, digits) => french(value, digits).replace("-", "−");
@@ -62,7 +62,7 @@
     constructor(host) {
       this.host = host;
       this.open = controls.once(() => this.load(), (text) => this.say(text));
-      this.films = {}; // par place du filtre : images, images parfaites et dB de chaque déplacement
+      this.films = {}; // par place des filtres : images, images parfaites et dB de chaque déplacement
       this.changes = 0; // réglages que le lecteur a changés : une question jouée s'arrête
       this.build();
       controls.watch(this.panels, () => this.draw());
@@ -71,7 +71,7 @@
 
     build() {
       this.quiz = quiz("fl", QUESTION, (chosen) => this.test(chosen));
-      this.form = element("form", { class: "demo-settings", "aria-label": "Filtre et graine",
+      this.form = element("form", { class: "demo-settings", "aria-label": "Filtres et graine",
         onsubmit: (event) => event.preventDefault() },
         ...FIELDS.map((f) => field("fl", f, DEFAULTS[f.name], () => this.changed())));
       this.sliders = this.buildSliders();
@@ -193,8 +193,8 @@
       const film = settings && this.film(settings);
       const rank = film && this.missing(film);
       if (!film || rank === undefined) return false;
-      const { network, filtersAfter } = PLACES[settings.place];
-      film.images[rank] = await this.ask("draw", { ...settings, network, filtersAfter, shift: SHIFTS[rank] });
+      const { network, filtersAround } = PLACES[settings.place];
+      film.images[rank] = await this.ask("draw", { ...settings, network, filtersAround, shift: SHIFTS[rank] });
       compare(film);
       this.draw();
       this.status.textContent = this.summary();
@@ -205,7 +205,7 @@
       const seed = this.read()?.seed ?? DEFAULTS.seed;
       const before = this.changes;
       const proofs = [];
-      for (const place of ["after", "before"]) {
+      for (const place of ["around", "before"]) {
         this.fill({ place, seed, psi: 1, turn: 0, shift: 0.5 });
         this.quiz.say("L'entrée se déplace.");
         if (!(await this.open().catch(() => null))) return void this.quiz.say("");
@@ -214,11 +214,11 @@
         const { decibels: found, sharpness: high } = this.films[place];
         proofs.push({ db: found[HALF], high });
       }
-      const [after, without] = proofs;
-      const times = 10 ** ((after.db - without.db) / 20);
-      this.quiz.conclude(chosen, `Filtre après la ReLU : ${french(after.high, 1)} % de hautes fréquences, et un ` +
-        `demi-pixel suivi à ${french(after.db, 1)} dB. Avant : ${french(without.high, 1)} %, et ` +
-        `${french(without.db, 1)} dB, une erreur ${french(times, 1)} fois plus grande.`);
+      const [around, ahead] = proofs;
+      const times = 10 ** ((around.db - ahead.db) / 20);
+      this.quiz.conclude(chosen, `Filtres autour de la ReLU : ${french(around.high, 1)} % de hautes fréquences, et ` +
+        `un demi-pixel suivi à ${french(around.db, 1)} dB. Avant : ${french(ahead.high, 1)} %, et ` +
+        `${french(ahead.db, 1)} dB, une erreur ${french(times, 1)} fois plus grande.`);
     }
 
     /* --- montrer --- */
@@ -233,7 +233,7 @@
       const db = film.decibels[this.rank];
       const followed = db === undefined ? "" : ` : suivi à ${french(db, 1)} dB`;
       const where = this.rank === STILL ? "image immobile" : `déplacement ${signed(SHIFTS[this.rank], 2)} px${followed}`;
-      return `Filtre ${PLACES[this.form.elements.place.value].label} · ${where} · hautes fréquences de l'image ` +
+      return `Filtres ${PLACES[this.form.elements.place.value].label} · ${where} · hautes fréquences de l'image ` +
         `immobile : ${french(film.sharpness, 1)} %.`;
     }
 

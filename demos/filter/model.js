@@ -1,5 +1,5 @@
 /* Le générateur du lab 7 (`stylegan3` et son jumeau), de la graine à l'image déplacée, comme
-   labkit.models.stylegan3, dont les noms sont repris. Le filtre s'y met après la ReLU, ou avant. */
+   labkit.models.stylegan3, dont les noms sont repris. Les filtres s'y mettent autour de la ReLU, ou avant. */
 
 function installFilter(root) {
   "use strict";
@@ -187,23 +187,23 @@ function installFilter(root) {
     return { ...y, data: scaled(y, (c) => 1 / Math.sqrt(power[c] + EPSILON), (c) => bias.data[c]) };
   }
 
-  /* √2 LeakyReLU : `filtersAfter`, entre monter et redescendre ; sinon après, où plus rien ne la filtre. */
-  function filteredRelu(maps, { up, down }, filtersAfter) {
+  /* √2 LeakyReLU : `filtersAround`, entre monter et redescendre ; sinon après, où plus rien ne filtre. */
+  function filteredRelu(maps, { up, down }, filtersAround) {
     const relu = (data) => layers.leakyRelu(data, SLOPE);
-    const found = layers.resample(maps, up, down, filtersAfter ? relu : () => {});
-    if (!filtersAfter) relu(found.data);
+    const found = layers.resample(maps, up, down, filtersAround ? relu : () => {});
+    if (!filtersAround) relu(found.data);
     return found;
   }
 
   /* --- l'image --------------------------------------------------------------------------------------- */
 
   /* Ce que donne chaque couche, de l'entrée à l'image [1024], de -1 à 1 à peu près. */
-  function trace(network, w, motion, filtersAfter) {
+  function trace(network, w, motion, filtersAround) {
     const { input, layers: middle, toImage } = networks[network];
     const found = [fourier(w, input, motion)];
     for (const layer of middle) {
       const maps = found[found.length - 1];
-      found.push(filteredRelu(modulatedConvolution(maps, w, layer), layer, filtersAfter));
+      found.push(filteredRelu(modulatedConvolution(maps, w, layer), layer, filtersAround));
     }
     const maps = modulated(found[found.length - 1], dense(w, toImage.affine), toImage);
     const scale = 0.25 / Math.sqrt(maps.channels); // la moitié de l'étendue, et le taux égalisé
@@ -212,10 +212,10 @@ function installFilter(root) {
   }
 
   /* L'image, dans [0, 1] à peu près, d'une graine ; `shift` en pixels vers le bas, `turn` en degrés. */
-  function draw({ network, filtersAfter, seed, psi, turn, shift }) {
+  function draw({ network, filtersAround, seed, psi, turn, shift }) {
     const w = style(network, noise(seed), psi);
     const motion = { turn: (turn * Math.PI) / 180, dx: 0, dy: shift / SIDE };
-    return trace(network, w, motion, filtersAfter).pop().map((value) => (value + 1) / 2);
+    return trace(network, w, motion, filtersAround).pop().map((value) => (value + 1) / 2);
   }
 
   root.filter = { SIDE, load, noise, style, trace, draw };

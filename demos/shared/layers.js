@@ -141,7 +141,7 @@ function installLayers(root) {
 
   const SPARING = 32; // canaux lus à partir desquels les tuiles font gagner du temps
 
-  /* A. Lavin et S. Gray, « Fast algorithms for convolutional neural networks », 2016, § 4.3 : d'une tuile
+  /* A. Lavin et S. Gray, « Fast algorithms for convolutional neural networks », 2016, § 4 : d'une tuile
      d'entrée de 6 × 6, une de sortie de 4 × 4 coûte 36 produits par paire de canaux, au lieu de 144. */
   function winograd(maps, weight, padding) {
     const [channels, inputs] = weight.shape;

@@ -19,7 +19,7 @@ VERDICT = "document.querySelector('.demo-verdict').textContent"
 READY = "globalThis.demos && demos[0].ask && !demos[0].filming"
 SEEDS = (2, 674, 1024, *range(9))  # les trois du lab, et d'autres
 
-# réseau, filtre après la ReLU, ψ, tour en degrés, déplacement en pixels, graine
+# réseau, filtres autour de la ReLU, ψ, tour en degrés, déplacement en pixels, graine
 CASES = [
     ("stylegan3", True, 1.0, 0, 0.0, 2),
     ("stylegan3", True, 0.4, 30, -1.25, 674),
@@ -31,11 +31,11 @@ CASES = [
 ]
 
 # Ce que rend la page des mêmes réglages : chaque couche, puis l'image dans [0, 1].
-DRAW = """([network, filtersAfter, psi, turn, shift, seed]) => {
+DRAW = """([network, filtersAround, psi, turn, shift, seed]) => {
   const w = filter.style(network, filter.noise(seed), psi);
   const motion = { turn: (turn * Math.PI) / 180, dx: 0, dy: shift / 32 };
-  const layers = filter.trace(network, w, motion, filtersAfter);
-  const image = filter.draw({ network, filtersAfter, psi, turn, shift, seed });
+  const layers = filter.trace(network, w, motion, filtersAround);
+  const image = filter.draw({ network, filtersAround, psi, turn, shift, seed });
   return { w: [...w], layers: layers.map((layer) => [...layer]), image: [...image] };
 }"""
 
@@ -73,7 +73,7 @@ def settled(request):
 
 @pytest.fixture(scope="module")
 def generators():
-    """Les trois places du filtre : (réseau, filtre après) -> générateur."""
+    """Les trois places des filtres : (réseau, autour) -> générateur."""
     trained = {name: labkit.load_reference(name) for name in ("stylegan3", "stylegan3_aliased")}
     before = copy.deepcopy(trained["stylegan3"])
     for name in before.synthesis.layer_names:
@@ -94,10 +94,10 @@ def test_a_seed_gives_the_noise_of_the_lab(page):
 @torch.no_grad()
 @pytest.mark.parametrize("case", CASES)
 def test_every_layer_is_that_of_labkit(page, generators, case):
-    network, filters_after, psi, turn, shift, seed = case
-    generator = generators[network, filters_after]
+    network, filters_around, psi, turn, shift, seed = case
+    generator = generators[network, filters_around]
     assert all(
-        getattr(generator.synthesis, name).alias_free == filters_after
+        getattr(generator.synthesis, name).alias_free == filters_around
         for name in generator.synthesis.layer_names
     )
     found = page.evaluate(DRAW, list(case))
@@ -148,7 +148,7 @@ def images_of(generator, seeds, shift=0.0):
 
 @pytest.fixture(scope="module")
 def measured(generators):
-    """Par place du filtre : netteté, puis dB à un demi-pixel, un et deux, de chaque graine."""
+    """Par place des filtres : netteté, puis dB à un demi-pixel, un et deux, de chaque graine."""
     found = {}
     for place, generator in generators.items():
         still = images_of(generator, SEEDS)
@@ -183,30 +183,30 @@ def test_the_sharpness_is_that_of_the_lab(page, generators):
 
 def test_what_the_verdict_says_holds_for_other_seeds(measured):
     """Plus nette à chaque graine, et moins bien suivie ; le jumeau suit moins bien aussi."""
-    after, before = (measured["stylegan3", place] for place in (True, False))
+    around, before = (measured["stylegan3", place] for place in (True, False))
     twin = measured["stylegan3_aliased", False]
-    assert (before["sharpness"] > after["sharpness"]).all()
-    assert (after[0.5] - before[0.5] > 10).all()
-    assert (after[0.5] - twin[0.5] > 3).all()
-    for place in (after, before, twin):  # à deux pixels, toutes les grilles s'accordent
+    assert (before["sharpness"] > around["sharpness"]).all()
+    assert (around[0.5] - before[0.5] > 10).all()
+    assert (around[0.5] - twin[0.5] > 3).all()
+    for place in (around, before, twin):  # à deux pixels, toutes les grilles s'accordent
         assert (place[2.0] > 70).all()
-    assert (after[1.0] > 70).all() and (before[1.0] < 50).all() and (twin[1.0] < 55).all()
+    assert (around[1.0] > 70).all() and (before[1.0] < 50).all() and (twin[1.0] < 55).all()
 
 
 def test_the_verdict_gives_what_labkit_measures(page, measured):
     page.get_by_label("la plus nette").check()
     page.get_by_role("button", name="Déplacer l'entrée").click()
     page.wait_for_function(f"{VERDICT}.includes('dB')", timeout=SLOW)
-    after, before = (
+    around, before = (
         [measured["stylegan3", place][key][0].item() for key in ("sharpness", 0.5)]
         for place in (True, False)
     )
-    times = labkit.number(10 ** ((after[1] - before[1]) / 20), 1)
-    high, db = ([labkit.number(values[k], 1) for values in (after, before)] for k in range(2))
+    times = labkit.number(10 ** ((around[1] - before[1]) / 20), 1)
+    high, db = ([labkit.number(values[k], 1) for values in (around, before)] for k in range(2))
     assert page.evaluate(VERDICT).startswith(
-        f"Filtre après la ReLU : {high[0]} % de hautes fréquences, et un demi-pixel suivi à "
+        f"Filtres autour de la ReLU : {high[0]} % de hautes fréquences, et un demi-pixel suivi à "
         f"{db[0]} dB. Avant : {high[1]} %, et {db[1]} dB, une erreur {times} fois plus grande. "
-        "Il fallait attendre : la moins nette, filtrée après la ReLU."
+        "Il fallait attendre : la moins nette, filtres autour de la ReLU."
     )
 
 
@@ -239,7 +239,7 @@ def test_the_input_is_moved_by_keyboard(page):
     assert "image immobile ·" in page.evaluate(STATUS)
     page.keyboard.press("ArrowRight")
     text = page.evaluate(STATUS)
-    assert text.startswith("Filtre après la ReLU : T · déplacement 0,25 px : suivi à 40")
+    assert text.startswith("Filtres autour de la ReLU : T · déplacement 0,25 px : suivi à 40")
     assert page.inner_text("[role=status].demo-hidden") == text
     named = page.locator("canvas[data-panel=gap]").get_attribute("aria-label")
     assert named == f"L'écart des deux. {text}"
@@ -257,12 +257,12 @@ def test_a_turn_or_a_truncation_makes_another_film(page, generators):
     assert difference(found, (expected + 1) / 2) < DRAWING
 
 
-def test_another_place_of_the_filter_keeps_the_first_film(page):
-    page.get_by_label("Filtre", exact=True).select_option("twin")
+def test_another_place_of_the_filters_keeps_the_first_film(page):
+    page.get_by_label("Filtres", exact=True).select_option("twin")
     page.wait_for_function(READY, timeout=SLOW)
-    assert page.evaluate(STATUS).startswith("Filtre avant, poids appris ainsi : le jumeau · ")
-    page.evaluate("globalThis.kept = demos[0].films.after")
-    page.get_by_label("Filtre", exact=True).select_option("after")
+    assert page.evaluate(STATUS).startswith("Filtres avant : le jumeau · ")
+    page.evaluate("globalThis.kept = demos[0].films.around")
+    page.get_by_label("Filtres", exact=True).select_option("around")
     page.wait_for_function(READY, timeout=SLOW)
     assert page.evaluate("demos[0].current === kept && kept.images.length === 25")
 
