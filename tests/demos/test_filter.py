@@ -312,3 +312,14 @@ def test_a_setting_changed_by_the_reader_stops_the_question(page):
     page.get_by_label("Troncature").press("ArrowLeft")
     page.wait_for_function(READY, timeout=SLOW)
     assert page.evaluate(VERDICT) == ""
+
+
+def test_a_picture_is_quick(page):
+    """Le but, 150 ms au repos, se mesure par `make bench` ; ici, six fois plus."""
+    duration = page.evaluate("""() => {
+      const settings = { network: "stylegan3", filtersAround: true, seed: 2, psi: 1, turn: 0 };
+      const start = performance.now();
+      for (let k = 0; k < 5; k++) filter.draw({ ...settings, shift: k / 4 });
+      return (performance.now() - start) / 5;
+    }""")
+    assert duration < 900
