@@ -100,6 +100,16 @@ def _path(page) -> Iterator[Measure]:
     yield Measure("DCGAN, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
 
 
+def _filter(page) -> Iterator[Measure]:
+    page.evaluate(WATCH)
+    page.evaluate("demos[0].open()")
+    drawn = "{ seed: 2, psi: 1, turn: 0, shift: 0.5, network: 'stylegan3', filtersAround: true }"
+    duration = page.evaluate(f"({MEDIAN})(() => demos[0].ask('draw', {drawn}))")
+    yield Measure("StyleGAN3, un dessin", duration, "ms", at_most=150, digits=0)
+    longest = page.evaluate(LONGEST)
+    yield Measure("StyleGAN3, plus long blocage de la page", longest, "ms", at_most=50, digits=0)
+
+
 def _words(page) -> Iterator[Measure]:
     page.evaluate(WATCH)
     page.evaluate("demos[0].open()")
@@ -118,6 +128,7 @@ MEASURED: dict[str, Callable] = {
     "perceptron": _perceptron,
     "path": _path,
     "words": _words,
+    "filter": _filter,
     "latent": _latent,
     "classes": _classes,
     "diffusion": _diffusion,

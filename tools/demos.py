@@ -53,6 +53,10 @@ WEIGHTS: dict[str, dict[str, Callable[[], Tensors]]] = {
         "dcgan": lambda: part("dcgan", "layers."),
         "classifier": lambda: part("classifier", ""),
     },
+    "filter": {
+        "stylegan3": lambda: part("stylegan3", ""),
+        "stylegan3_aliased": lambda: part("stylegan3_aliased", ""),
+    },
     "words": {
         "lm_phrases_diffusion": lambda: part("lm_phrases_diffusion", ""),
         "lm_phrases_causal": lambda: part("lm_phrases_causal", ""),

@@ -62,12 +62,13 @@ function installDrawing(root) {
     });
   }
 
-  /* Une image de gris [côté × côté], de 0 noir à 1 blanc comme dans les labs, ses pixels visibles. */
+  /* Une image de gris de `side` colonnes, de 0 noir à 1 blanc comme dans les labs, ses pixels visibles ; elle
+     remplit un carré, et une valeur qui manque, NaN, est transparente. */
   function pixels(ctx, values, side, x = 0, y = 0, size = ctx.canvas.clientWidth) {
-    const small = image(side, side, (data) => {
-      for (let k = 0; k < side * side; k++) {
+    const small = image(side, values.length / side, (data) => {
+      for (let k = 0; k < values.length; k++) {
         data.fill(Math.round(255 * Math.min(1, Math.max(0, values[k]))), 4 * k, 4 * k + 3);
-        data[4 * k + 3] = 255;
+        data[4 * k + 3] = Number.isNaN(values[k]) ? 0 : 255;
       }
     });
     ctx.imageSmoothingEnabled = false;

@@ -100,6 +100,7 @@ function installLayers(root) {
 
   function conv2d(maps, { weight, bias }, { stride = 1, padding = 0 } = {}) {
     const [channels, inputs, side] = weight.shape;
+    if (side === 3 && stride === 1 && inputs >= SPARING) return addBias(winograd(maps, weight, padding), bias);
     const height = Math.floor((maps.height + 2 * padding - side) / stride) + 1;
     const width = Math.floor((maps.width + 2 * padding - side) / stride) + 1;
     const depth = inputs * side * side;
@@ -136,6 +137,104 @@ function installLayers(root) {
   }
 
   /* `size` : [hauteur, largeur] de la sortie, où deux tailles seraient possibles. */
+  /* --- convolution 3 × 3 par tuiles -------------------------------------------------------------- */
+
+  const SPARING = 32; // canaux lus à partir desquels les tuiles font gagner du temps
+
+  /* A. Lavin et S. Gray, « Fast algorithms for convolutional neural networks », 2016, § 4 : d'une tuile
+     d'entrée de 6 × 6, une de sortie de 4 × 4 coûte 36 produits par paire de canaux, au lieu de 144. */
+  function winograd(maps, weight, padding) {
+    const [channels, inputs] = weight.shape;
+    const [height, width] = [maps.height, maps.width].map((length) => length + 2 * padding - 2);
+    const grid = { down: Math.ceil(height / 4), across: Math.ceil(width / 4) };
+    const tiles = grid.down * grid.across;
+    weight.tiled = weight.tiled || tileKernels(weight);
+    const read = readTiles(maps, grid, padding);
+    const out = { data: new Float32Array(channels * height * width), channels, height, width };
+    const products = Array.from({ length: 36 }, (_, f) => multiply(
+      weight.tiled.subarray(f * channels * inputs, (f + 1) * channels * inputs),
+      read.subarray(f * tiles * inputs, (f + 1) * tiles * inputs), channels, tiles, inputs));
+    writeTiles(products, grid, out);
+    return out;
+  }
+
+  /* G g Gᵀ de chaque noyau, rangés [36, sorties, entrées]. */
+  function tileKernels({ data, shape: [channels, inputs] }) {
+    const count = channels * inputs;
+    const out = new Float32Array(36 * count);
+    const turn = (a, b, c) => [a / 4, -(a + b + c) / 6, (b - a - c) / 6, a / 24 + b / 12 + c / 6,
+      a / 24 - b / 12 + c / 6, c];
+    for (let pair = 0; pair < count; pair++) {
+      const columns = [0, 1, 2].map((x) => turn(...[0, 3, 6].map((y) => data[9 * pair + y + x])));
+      for (let i = 0; i < 6; i++) {
+        turn(...columns.map((column) => column[i])).forEach((value, j) => { out[(6 * i + j) * count + pair] = value; });
+      }
+    }
+    return out;
+  }
+
+  const patch = new Float64Array(36); // une tuile, avant et après
+
+  /* Bᵀ d B de chaque tuile d'entrée, rangés [36, tuiles, entrées]. */
+  function readTiles({ data, channels, height, width }, { down, across }, padding) {
+    const count = down * across * channels;
+    const out = new Float32Array(36 * count);
+    for (let c = 0; c < channels; c++) {
+      for (let rank = 0; rank < down * across; rank++) {
+        const top = 4 * Math.floor(rank / across) - padding;
+        const left = 4 * (rank % across) - padding;
+        for (let y = 0, k = 0; y < 6; y++) {
+          const isRow = top + y >= 0 && top + y < height;
+          const line = (c * height + top + y) * width + left;
+          for (let x = 0; x < 6; x++, k++) {
+            patch[k] = isRow && left + x >= 0 && left + x < width ? data[line + x] : 0;
+          }
+        }
+        for (let k = 0; k < 6; k++) turnInput(k, 6);
+        for (let k = 0; k < 36; k += 6) turnInput(k, 1);
+        for (let f = 0, at = rank * channels + c; f < 36; f++, at += count) out[at] = patch[f];
+      }
+    }
+    return out;
+  }
+
+  function turnInput(k, step) {
+    const a = patch[k], b = patch[k + step], c = patch[k + 2 * step];
+    const d = patch[k + 3 * step], e = patch[k + 4 * step], f = patch[k + 5 * step];
+    patch[k] = 4 * a - 5 * c + e;
+    patch[k + step] = d + e - 4 * (b + c);
+    patch[k + 2 * step] = e - d + 4 * (b - c);
+    patch[k + 3 * step] = e - c + 2 * (d - b);
+    patch[k + 4 * step] = e - c + 2 * (b - d);
+    patch[k + 5 * step] = 4 * b - 5 * d + f;
+  }
+
+  /* Aᵀ m A de chaque tuile de sortie ; ce qui dépasse de la carte est laissé. */
+  function writeTiles(products, { down, across }, { data, channels, height, width }) {
+    const tiles = down * across;
+    for (let c = 0; c < channels; c++) {
+      for (let rank = 0; rank < tiles; rank++) {
+        for (let f = 0; f < 36; f++) patch[f] = products[f][c * tiles + rank];
+        for (let k = 0; k < 6; k++) turnOutput(k, 6);
+        for (let k = 0; k < 24; k += 6) turnOutput(k, 1);
+        const [top, left] = [4 * Math.floor(rank / across), 4 * (rank % across)];
+        const [rows, columns] = [Math.min(4, height - top), Math.min(4, width - left)];
+        for (let y = 0; y < rows; y++) {
+          const line = (c * height + top + y) * width + left;
+          for (let x = 0; x < columns; x++) data[line + x] = patch[6 * y + x];
+        }
+      }
+    }
+  }
+
+  function turnOutput(k, step) {
+    const b = patch[k + step], c = patch[k + 2 * step], d = patch[k + 3 * step], e = patch[k + 4 * step];
+    patch[k] += b + c + d + e;
+    patch[k + step] = b - c + 2 * (d - e);
+    patch[k + 2 * step] = b + c + 4 * (d + e);
+    patch[k + 3 * step] = b - c + 8 * (d - e) + patch[k + 5 * step];
+  }
+
   function convTransposed2d(maps, { weight, bias }, { stride = 1, padding = 0, size } = {}) {
     const [inputs, channels, side] = weight.shape;
     const natural = (length) => (length - 1) * stride - 2 * padding + side;
@@ -209,6 +308,59 @@ function installLayers(root) {
     return out;
   }
 
+  /* --- changer de cadence ---------------------------------------------------------------------- */
+
+  const LOOP = 6; // nombres d'une bande lus d'un coup
+
+  /* Une matrice [rows, columns] dont chaque ligne n'a que `width` nombres de suite, un multiple de 6 :
+     `entry(i, j)`. */
+  function band(rows, columns, width, entry) {
+    const starts = new Int32Array(rows);
+    const values = new Float64Array(rows * width);
+    for (let i = 0; i < rows; i++) {
+      let first = 0;
+      while (first < columns - width && !entry(i, first)) first++;
+      starts[i] = first;
+      for (let k = 0; k < width; k++) values[i * width + k] = entry(i, first + k);
+    }
+    return { rows, columns, width, starts, values };
+  }
+
+  /* D f(U x Uᵀ) Dᵀ, carte par carte : x portée à une cadence plus haute par la bande U, une fonction
+     qui agit sur place, et le retour par la bande D. */
+  function resample(maps, up, down, apply) {
+    const { channels } = maps;
+    const [half, finer] = [new Float32Array(up.columns * up.rows), new Float32Array(up.rows ** 2)];
+    const back = new Float32Array(up.rows * down.rows);
+    const points = down.rows ** 2;
+    const out = new Float32Array(channels * points);
+    for (let c = 0; c < channels; c++) {
+      through(up, maps.data.subarray(c * up.columns ** 2, (c + 1) * up.columns ** 2), half);
+      through(up, half, finer);
+      apply(finer);
+      through(down, finer, back);
+      through(down, back, out.subarray(c * points, (c + 1) * points));
+    }
+    return { data: out, channels, height: down.rows, width: down.rows };
+  }
+
+  /* (M x)ᵀ [n, rows] d'une bande M et de x [columns, n] ; deux fois de suite, M x Mᵀ. */
+  function through({ rows, columns, width, starts, values }, x, out) {
+    const n = x.length / columns;
+    for (let i = 0; i < rows; i++) {
+      for (let k = 0; k < width; k += LOOP) {
+        const v = i * width + k;
+        const v0 = values[v], v1 = values[v + 1], v2 = values[v + 2];
+        const v3 = values[v + 3], v4 = values[v + 4], v5 = values[v + 5];
+        const a = (starts[i] + k) * n, b = a + n, c = b + n, d = c + n, e = d + n, f = e + n;
+        for (let j = 0, at = i; j < n; j++, at += rows) {
+          const sum = v0 * x[a + j] + v1 * x[b + j] + v2 * x[c + j] + v3 * x[d + j] + v4 * x[e + j] + v5 * x[f + j];
+          out[at] = k ? out[at] + sum : sum;
+        }
+      }
+    }
+  }
+
   /* Le plus grand de chaque carré de deux pixels de côté ; une dernière ligne impaire est laissée. */
   function maxPool(maps) {
     const { data, channels } = maps;
@@ -277,8 +429,8 @@ function installLayers(root) {
   }
 
   root.layers = {
-    multiply, linear, embedding, conv2d, convTransposed2d, addToChannels, batchNorm, layerNorm, maxPool, concatenate,
-    relu, leakyRelu, sigmoid, gelu, silu, softmax,
+      multiply, linear, embedding, conv2d, convTransposed2d, addToChannels, batchNorm, layerNorm, band, resample,
+      maxPool, concatenate, relu, leakyRelu, sigmoid, gelu, silu, softmax,
   };
 }
 

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from labkit.models.stylegan3 import filters
 from tests.demos.parity import difference, half, weight_file
 
 LAYER = 1e-4  # écart relatif permis à une couche
@@ -58,6 +59,11 @@ def test_dense_layer_without_bias(apply):
     ((6, 8), 3, {"padding": 1}, (7, 7)),
     ((5, 7), 4, {"stride": 2, "padding": 1}, (14, 12)),
     ((3, 1), 3, {}, (5, 6)),
+    ((32, 7), 3, {"padding": 1}, (9, 14)),  # par tuiles, dès 32 canaux
+    ((40, 33), 3, {"padding": 2}, (6, 5)),
+    ((33, 4), 3, {}, (8, 11)),
+    ((32, 4), 5, {"padding": 2}, (8, 8)),
+    ((32, 4), 3, {"stride": 2, "padding": 1}, (9, 9)),
 ])  # fmt: skip
 def test_convolution(apply, channels, kernel, options, size):
     torch.manual_seed(0)
@@ -66,6 +72,36 @@ def test_convolution(apply, channels, kernel, options, size):
     expected = layer(x)
     assert [found["channels"], found["height"], found["width"]] == list(expected.shape[1:])
     assert difference(found["data"], expected) < LAYER
+
+
+def test_a_negative_padding_leaves_the_edge(apply):
+    torch.manual_seed(0)
+    layer, x = half(nn.Conv2d(32, 3, 3, bias=False)), maps(32, 12, 12)
+    found = apply(layer, x, "layers.conv2d(x, layer, { padding: -2 })")
+    assert [found["height"], found["width"]] == [6, 6]
+    assert difference(found["data"], layer(x[..., 2:-2, 2:-2])) < LAYER
+
+
+@pytest.mark.parametrize(("up", "down"), [(2, 2), (4, 2), (2, 4)])
+def test_a_function_between_two_rates(apply, up, down):
+    """Les bandes du passe-bas, égales à celles de labkit, et une fonction entre elles."""
+    size_in, size_out = 10, 9
+    kernels = [filters.lowpass(6 * m, 2.0, 4.0, 8 * m) for m in (up, down)]
+    how = filters.Resampling.fit(size_in, size_out, up, down, 6 * up, 6 * down)
+    matrices = [
+        filters.up_matrix(kernels[0], how, size_in),
+        filters.down_matrix(kernels[1], how, size_out),
+    ]
+    bands = [
+        f"layers.band({rows}, {columns}, {width}, (i, j) => {matrix.tolist()}[i][j])"
+        for matrix, width in zip(matrices, (6, 6 * down), strict=True)
+        for rows, columns in [matrix.shape]
+    ]
+    x = maps(3, size_in, size_in)
+    found = apply(nn.Identity(), x, f"layers.resample(x, {', '.join(bands)}, layers.relu)")
+    assert [found["channels"], found["height"], found["width"]] == [3, size_out, size_out]
+    finer = F.relu(filters.upsample(x, kernels[0], how))
+    assert difference(found["data"], filters.downsample(finer, kernels[1], how, size_out)) < LAYER
 
 
 @pytest.mark.parametrize(("channels", "kernel", "options", "size", "asked"), [
