@@ -429,8 +429,8 @@ function installLayers(root) {
   }
 
   root.layers = {
-      multiply, linear, embedding, conv2d, convTransposed2d, addToChannels, batchNorm, layerNorm, band, resample,
-      maxPool, concatenate, relu, leakyRelu, sigmoid, gelu, silu, softmax,
+    multiply, linear, embedding, conv2d, convTransposed2d, addToChannels, batchNorm, layerNorm, band, resample,
+    maxPool, concatenate, relu, leakyRelu, sigmoid, gelu, silu, softmax,
   };
 }
 
