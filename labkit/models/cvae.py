@@ -20,7 +20,6 @@ from labkit.models.checks import (
     check_unit_interval,
     class_tensor,
 )
-from labkit.models.layers import ConvTranspose2d
 from labkit.models.vae import reparameterize
 
 
@@ -42,25 +41,24 @@ class ConvCVAE(nn.Module):
         num_classes = self.num_classes = check_whole("num_classes", num_classes)
         width = check_whole("width", width)
         # bias=False : BatchNorm retranche la moyenne, donc tout biais, puis ajoute le sien.
-        # ReLU après Flatten : même calcul, gradient plus rapide (voir ConvEncoder).
         self.encoder = nn.Sequential(
             nn.Conv2d(1 + num_classes, width, 4, stride=2, padding=1, bias=False),  # 28 -> 14
             nn.BatchNorm2d(width), nn.ReLU(),
             nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),  # 14 -> 7
             nn.BatchNorm2d(2 * width), nn.ReLU(),
             nn.Conv2d(2 * width, 4 * width, 3, bias=False),  # 7 -> 5
-            nn.BatchNorm2d(4 * width), nn.Flatten(), nn.ReLU(),
+            nn.BatchNorm2d(4 * width), nn.ReLU(), nn.Flatten(),
         )  # fmt: skip
         self.to_mu = nn.Linear(4 * width * 25, latent_dim)
         self.to_logvar = nn.Linear(4 * width * 25, latent_dim)
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim + num_classes, 4 * width * 25), nn.ReLU(),
             nn.Unflatten(1, (4 * width, 5, 5)),
-            ConvTranspose2d(4 * width, 2 * width, 3, bias=False),  # 5 -> 7
+            nn.ConvTranspose2d(4 * width, 2 * width, 3, bias=False),  # 5 -> 7
             nn.BatchNorm2d(2 * width), nn.ReLU(),
-            ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  # 7 -> 14
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  # 7 -> 14
             nn.BatchNorm2d(width), nn.ReLU(),
-            ConvTranspose2d(width, 1, 4, stride=2, padding=1),  # 14 -> 28
+            nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),  # 14 -> 28
         )  # fmt: skip
 
     def one_hot(self, labels: Tensor | Sequence[int]) -> Tensor:

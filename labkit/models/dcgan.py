@@ -17,19 +17,18 @@ from labkit._names import did_you_mean
 from labkit.edges import check_whole
 from labkit.models.checks import as_images, check_codes, check_dtype, class_tensor
 from labkit.models.gan import check_drawn
-from labkit.models.layers import ConvTranspose2d
 
 Labels = Tensor | Sequence[int]
 
 
 def _transposed(channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     """Noyau 4, pas 2 : chaque pixel produit reçoit autant de pixels d'entrée que son voisin."""
-    return ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias)
+    return nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias)
 
 
 def _uneven(channels_in: int, channels_out: int, bias: bool) -> nn.Module:
     """Noyau 3, pas 2 : un pixel sur deux en reçoit le double, d'où un damier."""
-    return ConvTranspose2d(
+    return nn.ConvTranspose2d(
         channels_in, channels_out, 3, stride=2, padding=1, output_padding=1, bias=bias
     )
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from labkit.edges import check_whole
 from labkit.models.checks import check_dtype, check_tensor, inputs_are_trusted
-from labkit.models.layers import ConvTranspose2d
 
 
 def time_embedding(t: Tensor, dim: int) -> Tensor:
@@ -113,11 +112,11 @@ class UNet(nn.Module):
         self.down2 = block(c1, c2, time_emb_dim)
         self.down3 = block(c2, c3, time_emb_dim)
         self.bottleneck = block(c3, c4, time_emb_dim)
-        self.up3 = ConvTranspose2d(c4, c3, 4, stride=2, padding=1)
+        self.up3 = nn.ConvTranspose2d(c4, c3, 4, stride=2, padding=1)
         self.merge3 = block(2 * c3, c3, time_emb_dim)
-        self.up2 = ConvTranspose2d(c3, c2, 4, stride=2, padding=1)
+        self.up2 = nn.ConvTranspose2d(c3, c2, 4, stride=2, padding=1)
         self.merge2 = block(2 * c2, c2, time_emb_dim)
-        self.up1 = ConvTranspose2d(c2, c1, 4, stride=2, padding=1)
+        self.up1 = nn.ConvTranspose2d(c2, c1, 4, stride=2, padding=1)
         self.merge1 = block(2 * c1, c1, time_emb_dim)
         self.to_noise = nn.Conv2d(c1, out_channels, 3, padding=1)
 

@@ -19,7 +19,6 @@ from labkit.models.checks import (
     check_tensor,
     check_unit_interval,
 )
-from labkit.models.layers import ConvTranspose2d
 
 
 class DenseEncoder(nn.Module):
@@ -91,8 +90,7 @@ class ConvEncoder(nn.Module):
         ]  # fmt: skip
         if len(channels) == 3:
             layers += [nn.ReLU(), nn.Conv2d(channels[1], channels[2], 3)]  # 7 -> 5
-        # ReLU après Flatten, même calcul : son gradient évite un aller-retour de format mémoire.
-        self.hidden = nn.Sequential(*layers, nn.Flatten(), nn.ReLU())
+        self.hidden = nn.Sequential(*layers, nn.ReLU(), nn.Flatten())
         self.to_mu = nn.Linear(channels[-1] * side**2, latent_dim)
         self.to_logvar = nn.Linear(channels[-1] * side**2, latent_dim)
 
@@ -122,10 +120,10 @@ class ConvDecoder(nn.Module):
             nn.Unflatten(1, (channels[-1], side, side)),
         ]
         if len(channels) == 3:
-            layers += [ConvTranspose2d(channels[2], channels[1], 3), nn.ReLU()]  # 5 -> 7
+            layers += [nn.ConvTranspose2d(channels[2], channels[1], 3), nn.ReLU()]  # 5 -> 7
         layers += [
-            ConvTranspose2d(channels[1], channels[0], 4, stride=2, padding=1), nn.ReLU(),  # 14
-            ConvTranspose2d(channels[0], 1, 4, stride=2, padding=1),  # 14 -> 28
+            nn.ConvTranspose2d(channels[1], channels[0], 4, stride=2, padding=1), nn.ReLU(),  # 14
+            nn.ConvTranspose2d(channels[0], 1, 4, stride=2, padding=1),  # 14 -> 28
         ]  # fmt: skip
         self.layers = nn.Sequential(*layers)
 
