@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from torch import nn
 
 from labkit import references
 from labkit.data import ImageSet, ImageSplits
@@ -217,6 +218,9 @@ def test_every_shipped_reference_is_sound(name):
     card = references.list_references()[name]
     model = references.load_reference(name)
     assert all(value.isfinite().all() for value in model.state_dict().values())
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            assert layer.weight.is_contiguous(memory_format=torch.channels_last)
     wanted = {"architecture", "lab", "commit", "seed", "dataset", "epochs", "seconds", "machine"}
     assert wanted <= set(card)
 

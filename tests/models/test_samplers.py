@@ -408,6 +408,21 @@ def test_autoguidance_moves_away_from_the_bad_network(scale, factor):
     torch.testing.assert_close(predict(x, torch.zeros(3, dtype=torch.long)), factor * x)
 
 
+@pytest.mark.parametrize(("scale", "images_read"), [(0, 3), (1, 3), (2, 6)])
+def test_a_guidance_of_0_or_1_reads_each_image_once(scale, images_read):
+    """L'une des deux prédictions ne compte pas : elle n'est pas calculée."""
+    x, t = torch.randn(3, 1, 8, 8), torch.zeros(3, dtype=torch.long)
+    network = Zero()
+    network.num_classes = 2
+    class_guidance(network, [0, 1, 0], scale)(x, t)
+    assert sum(len(x) for x, _, _ in network.calls) == images_read
+    expected = {0: [2, 2, 2], 1: [0, 1, 0], 2: [0, 1, 0, 2, 2, 2]}
+    assert network.calls[0][2].tolist() == expected[scale]
+    good, bad = Zero(), Zero()
+    autoguidance(good, bad, scale)(x, t)
+    assert (len(good.calls), len(bad.calls)) == {0: (0, 1), 1: (1, 0), 2: (1, 1)}[scale]
+
+
 def test_any_function_serves_as_predictor():
     """Les mêmes tirages, que le bruit vienne du réseau, du guidage ou d'une fonction."""
     ddpm, good = tiny(8, beta_start=0.01, beta_end=0.4), UNet(width=2, time_emb_dim=8).eval()
