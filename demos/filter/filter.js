@@ -20,25 +20,33 @@
   /* Où sont les filtres. Le jumeau est un autre réseau, qui a appris avec les filtres avant. */
   const PLACES = {
     around: { label: "autour de la ReLU : T", network: "stylegan3", filtersAround: true, color: "real", dash: [] },
-    before: { label: "avant, mêmes poids", network: "stylegan3", filtersAround: false, color: "drawn", dash: [6, 4] },
-    twin: { label: "avant : le jumeau", network: "stylegan3_aliased", filtersAround: false, color: "ink",
+    before: { label: "avant la ReLU : T, mêmes poids", network: "stylegan3", filtersAround: false, color: "drawn",
+      dash: [6, 4] },
+    twin: { label: "avant la ReLU : le jumeau", network: "stylegan3_aliased", filtersAround: false, color: "ink",
       dash: [2, 3] },
   };
   const MODELS = ["stylegan3", "stylegan3_aliased"];
 
   const QUESTION = {
     title: "Avant de jouer",
-    question: "T dessine un chiffre. On met ses filtres avant la ReLU, au lieu d'autour, sans toucher aux poids : " +
-      "l'image gagne des hautes fréquences. L'entrée se déplace d'un demi-pixel : quelle image suit le mieux ?",
+    question: "T dessine un chiffre, ses filtres placés autour de la ReLU. On les place tous avant, sans toucher aux " +
+      "poids : l'image gagne des hautes fréquences et paraît plus nette. L'entrée se déplace d'un demi-pixel : quelle " +
+      "image suit le mieux ?",
     choices: ["la plus nette, filtres avant la ReLU", "les deux suivent aussi bien",
       "la moins nette, filtres autour de la ReLU"],
     right: 2,
     action: "Déplacer l'entrée",
-    seen: "La plus nette suit le moins bien : la netteté d'une image ne prouve rien de son mouvement. La ReLU crée des " +
-      "fréquences trop hautes pour la grille ; si rien ne les filtre ensuite, elles se replient et y restent " +
-      "attachées : au fil du déplacement, l'oblique devient un escalier. À deux pixels, toutes les grilles " +
-      "s'accordent, et tout suit. Choisissez le jumeau : il a appris ainsi, et colle aussi.",
+    seen: "L'image la plus nette suit le moins bien : ses hautes fréquences ne sont pas toutes un détail du chiffre. La " +
+      "ReLU en crée de trop hautes pour la grille ; si rien ne les filtre ensuite, elles se replient et restent fixes " +
+      "par rapport aux pixels : au fil du déplacement, l'oblique devient un escalier. Deux pixels sont un nombre entier " +
+      "de pas de toutes les grilles : tout y suit. Ces poids n'avaient pas appris à se passer du filtre qui suit la " +
+      "ReLU ; choisissez le jumeau, qui a appris ainsi : ses détails collent aussi aux pixels.",
   };
+
+  const HELP = "T est un StyleGAN3. Son entrée est une somme d'ondes, que l'on déplace avant que le réseau dessine ; ses " +
+    "filtres ôtent les fréquences que la grille de pixels ne peut porter. Le jumeau a les mêmes couches, et a appris avec " +
+    "les filtres avant la ReLU. ψ rapproche l'image de l'image moyenne (0) ou l'en éloigne. Pour 20 dB de plus, l'erreur " +
+    "est dix fois plus petite. Les hautes fréquences sont la part de l'énergie au-delà d'un quart de cycle par pixel.";
 
   const FIELDS = [
     { name: "place", label: "Filtres", read: String,
@@ -53,7 +61,7 @@
     gap: ["L'écart des deux", `multiplié par ${LOUDER} ; gris moyen : 0`],
     column: ["La colonne, au fil du déplacement", "de 3 px vers le haut à 3 px vers le bas"],
     ideal: ["La même, parfaite", "un détail qui suit trace une oblique"],
-    curve: ["Ce qui suit, en dB", "trait plein : filtres autour ; tirets : avant ; points : le jumeau"],
+    curve: ["Fidélité au mouvement, en dB", "trait plein : filtres autour ; tirets : avant ; points : le jumeau"],
   };
 
   const signed = (value, digits) => french(value, digits).replace("-", "−");
@@ -83,7 +91,7 @@
       this.host.replaceChildren(this.quiz.node,
         commands("Revenir", button("Réglages de départ", () => this.reset())),
         this.form, element("div", { class: "demo-settings" }, ...Object.values(this.sliders).map(({ node }) => node)),
-        this.status, this.voice.node, this.panels);
+        this.status, this.voice.node, this.panels, element("p", {}, HELP));
     }
 
     buildSliders() {
@@ -91,7 +99,7 @@
       return {
         shift: slider({ id: "fl-shift", label: "Déplacement vers le bas", min: -REACH, max: REACH, step: STEP, value: 0.5,
           format: pixels }, () => this.moved()),
-        turn: slider({ id: "fl-turn", label: "Tour de l'entrée", min: -90, max: 90, step: 5, value: 0,
+        turn: slider({ id: "fl-turn", label: "Rotation de l'entrée", min: -90, max: 90, step: 5, value: 0,
           format: (value) => `${signed(value, 0)}°` }, () => this.changed()),
         psi: slider({ id: "fl-psi", label: "Troncature ψ", min: -0.5, max: 1.5, step: 0.1, value: 1,
           format: (value) => signed(value, 1) }, () => this.changed()),

@@ -12,8 +12,9 @@
   const START = "les voisines que le berger regarde ? très fières";
 
   const MODELS = { masked: "masqué", causal: "causal" };
-  const ORDERS = { confident: "masqué, les plus sûrs", random: "masqué, au hasard", causal: "causal, de gauche à droite" };
-  const NO_HOLE = "Aucun mot caché : touchez-en un.";
+  const ORDERS = { confident: "masqué, les plus sûrs d'abord", random: "masqué, au hasard",
+    causal: "causal, de gauche à droite" };
+  const NO_HOLE = "Aucun mot caché : touchez un mot pour le cacher.";
   const HOLE_BEFORE = "Un trou reste à gauche, et le modèle causal n'en a jamais vu.";
 
   /* Une entrée par tête : « causal 1 3 » est la quatrième tête du second étage du modèle causal. */
@@ -73,8 +74,11 @@
           side("Modèle causal, d'après la gauche", this.causal), side("Ce que lit la tête", this.reads, this.map)),
         element("p", { id: "words-help" }, "Touchez un mot pour le cacher ou le remettre ; les lois montrées sont celles " +
           "du dernier trou touché, et « Tirer ce mot » suit celle du modèle masqué. Dans le carré, une ligne par mot qui " +
-          "lit, une colonne par mot lu ; les barres en sont la ligne encadrée, celle d'où le mot caché se prédit : la " +
-          "sienne pour le modèle masqué, celle du mot d'avant pour le modèle causal. <fin> sépare deux phrases."),
+          "lit, une colonne par mot lu ; les barres reprennent la ligne encadrée, d'où se prédit le mot caché : sa propre " +
+          "ligne pour le modèle masqué, celle du mot précédent pour le modèle causal."),
+        element("p", {}, "Une température basse favorise les mots probables ; le top-p écarte les moins probables ; une " +
+          "tête est l'une des moyennes pondérées que calcule un étage. <fin> sépare deux phrases. Le modèle masqué voit " +
+          `celui qui clôt les ${WRITTEN} mots à écrire ; le modèle causal l'ignore, et sa dernière phrase est souvent coupée.`),
         this.form);
       this.showLine(START.split(" "));
     }

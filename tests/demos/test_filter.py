@@ -246,7 +246,7 @@ def test_the_input_is_moved_by_keyboard(page):
 
 
 def test_a_turn_or_a_truncation_makes_another_film(page, generators):
-    page.get_by_label("Tour de l'entrée").press("ArrowRight")
+    page.get_by_label("Rotation de l'entrée").press("ArrowRight")
     page.get_by_label("Troncature").press("ArrowLeft")
     page.wait_for_function(READY, timeout=SLOW)
     w = generators["stylegan3", True].mapping(z_from_seed(2, 64), None, 0.9)
@@ -260,7 +260,7 @@ def test_a_turn_or_a_truncation_makes_another_film(page, generators):
 def test_another_place_of_the_filters_keeps_the_first_film(page):
     page.get_by_label("Filtres", exact=True).select_option("twin")
     page.wait_for_function(READY, timeout=SLOW)
-    assert page.evaluate(STATUS).startswith("Filtres avant : le jumeau · ")
+    assert page.evaluate(STATUS).startswith("Filtres avant la ReLU : le jumeau · ")
     page.evaluate("globalThis.kept = demos[0].films.around")
     page.get_by_label("Filtres", exact=True).select_option("around")
     page.wait_for_function(READY, timeout=SLOW)
