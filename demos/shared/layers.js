@@ -136,7 +136,6 @@ function installLayers(root) {
     return scratch;
   }
 
-  /* `size` : [hauteur, largeur] de la sortie, où deux tailles seraient possibles. */
   /* --- convolution 3 × 3 par tuiles -------------------------------------------------------------- */
 
   const SPARING = 32; // canaux lus à partir desquels les tuiles font gagner du temps
@@ -235,6 +234,7 @@ function installLayers(root) {
     patch[k + 3 * step] = b - c + 8 * (d - e) + patch[k + 5 * step];
   }
 
+  /* `size` : [hauteur, largeur] de la sortie, où deux tailles seraient possibles. */
   function convTransposed2d(maps, { weight, bias }, { stride = 1, padding = 0, size } = {}) {
     const [inputs, channels, side] = weight.shape;
     const natural = (length) => (length - 1) * stride - 2 * padding + side;
