@@ -65,7 +65,7 @@
       this.line = element("div", { class: "words-line", role: "group", "aria-label": "La phrase : un mot touché se cache" });
       this.status = element("p", { class: "demo-status" }, "Touchez la phrase pour charger les modèles.");
       [this.masked, this.causal, this.reads] = ["ol", "ol", "ul"].map((tag) => element(tag, { class: "demo-bars" }));
-      this.map = element("div", { class: "words-map", role: "img" });
+      this.map = element("div", { class: "words-map", role: "img", "aria-label": "Poids d'attention, pas encore calculés" });
       const side = (title, ...nodes) => element("div", {}, element("p", { class: "demo-title" }, title), ...nodes);
       this.host.replaceChildren(this.quiz.node, this.line, this.status, this.voice.node,
         commands("Commandes", button("Tirer ce mot", () => this.drawWord(), { class: "demo-main" }),
