@@ -66,7 +66,7 @@
       this.changes = 0; // réglages que le lecteur a changés : une question jouée s'arrête
       this.build();
       controls.watch(this.panels, () => this.draw());
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -147,7 +147,8 @@
     async load() {
       this.say("Chargement du générateur…");
       const files = await Promise.all(MODELS.map(weights.load));
-      const ask = workers.interview("filter", [installLayers, installWeights, installFilter]);
+      const ask = workers.interview("filter", [installLayers, installWeights, installFilter],
+        (text) => this.say(text));
       await Promise.all(MODELS.map((name, rank) => ask("load", name, files[rank])));
       this.ask = ask;
       await this.follow();
@@ -174,17 +175,20 @@
 
     /* Dessine ce qui manque au film des réglages, relus à chaque image : les derniers comptent seuls. */
     follow() {
-      if (!this.ask) return this.open().catch(() => {});
+      if (!this.ask) return this.open();
       this.filming = this.filming || this.shoot();
       return this.filming;
     }
 
     async shoot() {
       await null; // `follow` a noté ce tournage
-      let isShooting = true;
-      while (isShooting) isShooting = await this.shootOne();
-      this.filming = null;
-      this.say(this.summary());
+      try {
+        let isShooting = true;
+        while (isShooting) isShooting = await this.shootOne();
+        this.say(this.summary());
+      } finally {
+        this.filming = null;
+      }
     }
 
     /* Dessine une image ; faux s'il n'en manque plus, ou si un réglage est à reprendre. */
@@ -208,7 +212,7 @@
       for (const place of ["around", "before"]) {
         this.fill({ place, seed, psi: 1, turn: 0, shift: 0.5 });
         this.quiz.say("L'entrée se déplace.");
-        if (!(await this.open().catch(() => null))) return void this.quiz.say("");
+        await this.open();
         await this.follow();
         if (this.changes !== before) return void this.quiz.say("");
         const { decibels: found, sharpness: high } = this.films[place];

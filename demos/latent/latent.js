@@ -64,7 +64,7 @@
       this.gaps = Object.fromEntries(NAMES.map((name) => [name, usualGap(latentCodes[name].codes)]));
       this.build();
       controls.watch(this.sides, () => this.draw());
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -117,7 +117,8 @@
     async load() {
       this.say("Chargement des décodeurs…");
       const [map, ...files] = await Promise.all(["latent_map", ...NAMES].map(weights.load));
-      const ask = workers.interview("latent", [installLayers, installWeights, installLatent]);
+      const ask = workers.interview("latent", [installLayers, installWeights, installLatent],
+        (text) => this.say(text));
       await Promise.all(NAMES.map((name, rank) => ask("load", name, files[rank])));
       this.map = weights.unpack(map);
       this.ask = ask;
@@ -129,13 +130,18 @@
       this.isStale = true;
       if (this.isDecoding || !this.ask) return;
       this.isDecoding = true;
-      while (this.isStale) {
-        this.isStale = false;
-        for (const name of NAMES) this.images[name] = await this.ask("decode", name, this.codeOf(name));
-        this.draw();
+      try {
+        while (this.isStale) await this.decode();
+        this.say(this.summary());
+      } finally {
+        this.isDecoding = false;
       }
-      this.isDecoding = false;
-      this.say(this.summary());
+    }
+
+    async decode() {
+      this.isStale = false;
+      for (const name of NAMES) this.images[name] = await this.ask("decode", name, this.codeOf(name));
+      this.draw();
     }
 
     /* --- déplacer le point --- */
@@ -146,7 +152,7 @@
 
     goTo(point) {
       this.point = point;
-      this.open().catch(() => {});
+      this.open();
       this.draw();
       this.refresh();
     }

@@ -125,10 +125,16 @@ function installControls(root) {
       element("fieldset", { "aria-describedby": `${prefix}-answer-error` },
         element("legend", {}, title ? `${title}. ${question}` : question), ...answers),
       error,
-      button(action, () => {
+      button(action, async () => {
         const chosen = node.querySelector("input:checked");
         error.textContent = chosen ? "" : "Choisissez d'abord une réponse : c'est votre prédiction.";
-        if (chosen) launch(Number(chosen.value));
+        if (!chosen) return;
+        try {
+          await launch(Number(chosen.value));
+        } catch (problem) {
+          verdict.textContent = problem.message;
+          throw problem;
+        }
       }, { class: "demo-main" }),
       verdict);
     return {
@@ -161,6 +167,13 @@ function installControls(root) {
     for (const name of names) host.addEventListener(name, begin, true);
   }
 
+  /* Une erreur que le lecteur a déjà lue : elle arrête ce qui l'attendait, sans autre suite. */
+  class Told extends Error {}
+
+  root.addEventListener("unhandledrejection", (event) => {
+    if (event.reason instanceof Told) event.preventDefault();
+  });
+
   /* `make`, lancée une seule fois, à la première demande ; un échec est dit, et peut être retenté. */
   function once(make, say) {
     let made = null;
@@ -168,7 +181,7 @@ function installControls(root) {
       made = made || make().catch((error) => {
         made = null;
         say(error.message);
-        throw error;
+        throw new Told(error.message);
       });
       return made;
     };
@@ -185,7 +198,7 @@ function installControls(root) {
   root.controls = {
     french, toText, toNumber, whole, positive,
     element, button, commands, check, field, complain, slider, panel, voice, quiz,
-    watch, onFirstTouch, once, prefersCalm, live,
+    watch, onFirstTouch, Told, once, prefersCalm, live,
   };
 }
 

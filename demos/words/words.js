@@ -44,7 +44,7 @@
       this.at = 0;
       this.seed = 0;
       this.build();
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -89,7 +89,8 @@
       this.say("Chargement des modèles…");
       const [vocabulary, masked, causal] =
         await Promise.all(["vocabulary", "lm_phrases_diffusion", "lm_phrases_causal"].map(weights.load));
-      const ask = workers.interview("words", [installLayers, installWeights, installWords]);
+      const ask = workers.interview("words", [installLayers, installWeights, installWords],
+        (text) => this.say(text));
       await ask("load", { masked, causal });
       this.vocabulary = vocabulary;
       this.numbers = new Map(vocabulary.map((word, token) => [word, token]));
@@ -163,7 +164,7 @@
     /* --- les lois et l'attention ---------------------------------------------------------------- */
 
     async refresh(ranks = []) {
-      if (!this.ids) return;
+      if (!this.ids) return this.open();
       const turn = this.turn = {};
       const [ids, at] = [[...this.ids], this.at];
       this.showLine(ids.slice(1, -1).map((token) => this.textOf(token)), ranks);

@@ -21,7 +21,7 @@ def cvae():
 
 
 def wait(page):
-    page.wait_for_function(f"{STATUS}.startsWith('Dix classes') && !demos[0].isDecoding",
+    page.wait_for_function(f"{STATUS}.startsWith('Dix classes') && !demos[0].decoding",
                            timeout=SLOW)  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_a_slider_moves_by_keyboard_and_all_ten_classes_with_it(page):
     for _ in range(5):
         slider.press("ArrowRight")
     assert slider.get_attribute("aria-valuetext") == "0,5"
-    page.wait_for_function("demos[0].code[2] === 0.5 && !demos[0].isDecoding", timeout=SLOW)
+    page.wait_for_function("demos[0].code[2] === 0.5 && !demos[0].decoding", timeout=SLOW)
     after = page.evaluate("demos[0].rows.classes.map(({ image }) => [...image])")
     assert all(one != other for one, other in zip(before, after, strict=True))
 
