@@ -101,7 +101,7 @@
       }
       complain(input, "");
       if (name === "seed") this.setSeed();
-      this.refresh();
+      return this.refresh();
     }
 
     /* --- décoder --- */

@@ -86,7 +86,7 @@
       this.guidance = slider({ id: "df-guidance", label: "Guidage s", min: 0, max: 8, step: 0.5, value: 1,
         format: (value) => french(value, 1) }, () => {});
       this.form = element("form", { class: "demo-settings", "aria-label": "Réglages du tirage",
-        onsubmit: (event) => { event.preventDefault(); this.drawOne(); } },
+        onsubmit: (event) => { event.preventDefault(); return this.drawOne(); } },
         ...FIELDS.map((f) => field("df", f, DEFAULTS[f.name], () => this.read())), this.guidance.node);
       this.shown = slider({ id: "df-shown", label: "Pas montré", min: 0, max: 0, step: 1, value: 0,
         format: (rank) => this.nameOf(rank) }, () => this.show());

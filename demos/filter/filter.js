@@ -120,14 +120,14 @@
 
     changed() {
       this.changes += 1;
-      if (this.read()) this.follow();
+      if (this.read()) return this.follow();
     }
 
     /* Une autre image du film, ou une autre colonne : rien n'est à recalculer. */
     moved() {
       this.draw();
       this.say(this.summary());
-      this.follow();
+      return this.follow();
     }
 
     fill({ place, seed, psi, turn, shift }) {
@@ -139,7 +139,7 @@
     reset() {
       this.fill({ ...DEFAULTS, psi: 1, turn: 0, shift: 0.5 });
       this.sliders.column.value = SIDE / 2;
-      this.changed();
+      return this.changed();
     }
 
     /* --- calculer le film --- */

@@ -130,7 +130,7 @@
 
     change(end) {
       this.ends[end] = Math.max(...this.ends) + 1;
-      this.walk();
+      return this.walk();
     }
 
     codeAt(rank) {

@@ -29,12 +29,28 @@ function installControls(root) {
     };
   }
 
+  /* --- les erreurs ---------------------------------------------------------------------------- */
+
+  /* Une erreur que le lecteur a déjà lue : elle arrête ce qui l'attendait, sans autre suite. */
+  class Told extends Error {}
+
+  /* `action`, à appeler d'un geste du lecteur : une erreur déjà lue s'arrête là. */
+  function attempt(action) {
+    return async (...given) => {
+      try {
+        await action(...given);
+      } catch (error) {
+        if (!(error instanceof Told)) throw error;
+      }
+    };
+  }
+
   /* --- le balisage --------------------------------------------------------------------------- */
 
   function element(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), attempt(value));
       else if (value !== false) node.setAttribute(name, value === true ? "" : value);
     }
     node.append(...children);
@@ -80,10 +96,10 @@ function installControls(root) {
       shown.textContent = format(Number(input.value));
       input.setAttribute("aria-valuetext", shown.textContent);
     };
-    input.addEventListener("input", () => {
+    input.addEventListener("input", attempt(() => {
       write();
-      onInput(Number(input.value));
-    });
+      return onInput(Number(input.value));
+    }));
     write();
     return {
       input,
@@ -129,6 +145,7 @@ function installControls(root) {
         const chosen = node.querySelector("input:checked");
         error.textContent = chosen ? "" : "Choisissez d'abord une réponse : c'est votre prédiction.";
         if (!chosen) return;
+        verdict.textContent = "";
         try {
           await launch(Number(chosen.value));
         } catch (problem) {
@@ -162,17 +179,10 @@ function installControls(root) {
     const names = ["pointerdown", "keydown", "focusin"];
     const begin = () => {
       for (const name of names) host.removeEventListener(name, begin, true);
-      start();
+      return attempt(start)();
     };
     for (const name of names) host.addEventListener(name, begin, true);
   }
-
-  /* Une erreur que le lecteur a déjà lue : elle arrête ce qui l'attendait, sans autre suite. */
-  class Told extends Error {}
-
-  root.addEventListener("unhandledrejection", (event) => {
-    if (event.reason instanceof Told) event.preventDefault();
-  });
 
   /* `make`, lancée une seule fois, à la première demande ; un échec est dit, et peut être retenté. */
   function once(make, say) {
@@ -198,7 +208,7 @@ function installControls(root) {
   root.controls = {
     french, toText, toNumber, whole, positive,
     element, button, commands, check, field, complain, slider, panel, voice, quiz,
-    watch, onFirstTouch, Told, once, prefersCalm, live,
+    watch, onFirstTouch, Told, attempt, once, prefersCalm, live,
   };
 }
 

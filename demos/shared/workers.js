@@ -26,23 +26,29 @@
     const waiting = new Map();
     let [asked, stopped] = [0, ""];
     const refuse = (id, text) => {
-      say(text);
       waiting.get(id).reject(new Told(text));
       waiting.delete(id);
     };
     const worker = start([...installs, answerQuestions], (text) => {
       stopped = text;
+      say(text);
       for (const id of [...waiting.keys()]) refuse(id, text);
     });
     worker.onmessage = ({ data: { id, result, error } }) => {
-      if (error) return refuse(id, `Le calcul a échoué (${error}). Recommencez ; s'il échoue encore, rechargez la page.`);
+      if (error) {
+        const text = `Le calcul a échoué (${error}). Recommencez ; s'il échoue encore, rechargez la page.`;
+        say(text);
+        return refuse(id, text);
+      }
       waiting.get(id).resolve(result);
       waiting.delete(id);
     };
     return (action, ...given) => new Promise((resolve, reject) => {
       waiting.set(++asked, { resolve, reject });
-      if (stopped) refuse(asked, stopped);
-      else worker.postMessage({ id: asked, name, action, given });
+      if (stopped) {
+        say(stopped);
+        refuse(asked, stopped);
+      } else worker.postMessage({ id: asked, name, action, given });
     });
   }
 

@@ -59,12 +59,12 @@
       this.head = field("words", { name: "head", label: "Tête", options: HEADS }, "masked 0 0", () => this.refresh());
       this.order = field("words", { name: "order", label: "Phrase entière", options: ORDERS }, "confident", () => {});
       this.form = element("form", { class: "demo-settings", "aria-label": "Réglages",
-        onsubmit: (event) => { event.preventDefault(); this.readText(); } },
+        onsubmit: (event) => { event.preventDefault(); return this.readText(); } },
         this.text, this.temperature.node, this.topP.node, this.head, this.order);
       this.line = element("div", { class: "words-line", role: "group", "aria-label": "La phrase : un mot touché se cache" });
       this.status = element("p", { class: "demo-status" }, "Touchez la phrase pour charger les modèles.");
       [this.masked, this.causal, this.reads] = ["ol", "ol", "ul"].map((tag) => element(tag, { class: "demo-bars" }));
-      this.map = element("div", { class: "words-map", role: "img" });
+      this.map = element("div", { class: "words-map", role: "img", "aria-label": "Poids d'attention, à charger" });
       const side = (title, ...nodes) => element("div", {}, element("p", { class: "demo-title" }, title), ...nodes);
       this.host.replaceChildren(this.quiz.node, this.line, this.status, this.voice.node,
         commands("Commandes", button("Tirer ce mot", () => this.drawWord(), { class: "demo-main" }),
@@ -149,10 +149,11 @@
       const focused = [...this.line.children].indexOf(document.activeElement);
       this.line.replaceChildren(...texts.map((text, k) => {
         const isHole = text === HOLE;
-        const rank = ranks[k] ? element("sub", {}, String(ranks[k])) : "";
+        const rank = ranks[k]
+          ? [element("span", { class: "demo-hidden" }, ", venu au pas "), element("sub", {}, String(ranks[k]))] : [];
         return element("button", { type: "button", class: k + 1 === this.at ? "words-at" : "",
-          "aria-pressed": String(isHole), "aria-label": (isHole ? `trou, place ${k + 1}` : text) +
-            (ranks[k] ? `, venu au pas ${ranks[k]}` : ""), onclick: () => this.toggle(k + 1) }, text, rank);
+          "aria-pressed": String(isHole), "aria-label": isHole && `trou, place ${k + 1}`,
+          onclick: () => this.toggle(k + 1) }, text, ...rank);
       }));
       if (focused >= 0 && this.line.children[focused]) this.line.children[focused].focus();
     }

@@ -183,3 +183,15 @@ def test_what_the_verdict_says_holds(cvae):
         for measure in (images.mean(dim=(1, 2, 3)), slants(images)):
             left = measure.view(300, 10) - measure.view(300, 10).mean(dim=0)
             assert left.mean(dim=1).var() / left.var() > 0.9
+
+
+def test_an_error_leaves_the_page_free(page):
+    page.evaluate("""() => {
+      globalThis.kept = demos[0].ask;
+      demos[0].ask = () => Promise.reject(new controls.Told("essai"));
+      demos[0].refresh().catch(() => {});
+    }""")
+    page.wait_for_function("!demos[0].decoding")
+    page.evaluate("void (demos[0].ask = kept)")
+    page.get_by_label("Classe de la seconde rangée").select_option("2")
+    page.wait_for_function(f"{STATUS}.includes('lus comme un 2')", timeout=SLOW)

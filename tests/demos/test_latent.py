@@ -189,3 +189,15 @@ def test_a_weight_file_that_is_not_there_names_the_command(browser):
     found = page.evaluate("weights.load('absent').catch((error) => error.message)")
     page.close()
     assert "python -m tools.demos" in found
+
+
+def test_an_error_leaves_the_page_free(page):
+    page.evaluate("""() => {
+      globalThis.kept = demos[0].ask;
+      demos[0].ask = () => Promise.reject(new controls.Told("essai"));
+      demos[0].goTo([50, 40]).catch(() => {});
+    }""")
+    page.wait_for_function("!demos[0].isDecoding")
+    page.evaluate("void (demos[0].ask = kept)")
+    page.evaluate("demos[0].goTo([60, 40])")
+    page.wait_for_function(f"{STATUS}.startsWith('u = (1,50')")

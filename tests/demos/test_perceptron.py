@@ -135,6 +135,15 @@ def test_the_experiment_plays_and_concludes(page):
     assert page.get_by_role("button", name="Jouer").is_visible()
 
 
+def test_the_cross_shows_while_the_plane_has_the_focus(page):
+    drawn = "demos[0].plane.canvas.toDataURL()"
+    before = page.evaluate(drawn)
+    focus_plane(page)
+    assert page.evaluate(drawn) != before
+    page.locator("canvas[data-panel=plane]").blur()
+    assert page.evaluate(drawn) == before
+
+
 def test_points_are_set_flipped_and_removed_by_keyboard(page):
     focus_plane(page)
     for key in ("ArrowUp", "ArrowRight", "1"):
