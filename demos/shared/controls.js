@@ -130,16 +130,19 @@ function installControls(root) {
 
   /* --- prédire d'abord ------------------------------------------------------------------------ */
 
+  /* Le même texte, où un signe double ne passe jamais seul à la ligne. */
+  const unbroken = (text) => text.replace(/ (?=[?!:;»])|(?<=«) /g, "\u00a0");
+
   /* Une question à choix. `launch(rang)` joue une fois une réponse donnée ; `conclude(rang, preuve)`
      dit si la prédiction était bonne et ce qu'il fallait voir. */
   function quiz(prefix, { title, question, choices, right, seen, action = "Voir ce qui arrive" }, launch) {
     const answers = choices.map((text, rank) => element("label", {},
-      element("input", { type: "radio", name: `${prefix}-answer`, value: rank }), ` ${text}`));
+      element("input", { type: "radio", name: `${prefix}-answer`, value: rank }), element("span", {}, unbroken(text))));
     const error = element("p", { class: "demo-error", id: `${prefix}-answer-error` });
     const verdict = element("p", { class: "demo-verdict", role: "status" });
     const node = element("div", { class: "demo-quiz" },
       element("fieldset", { "aria-describedby": `${prefix}-answer-error` },
-        element("legend", {}, title ? `${title}. ${question}` : question), ...answers),
+        element("legend", {}, unbroken(title ? `${title}. ${question}` : question)), ...answers),
       error,
       button(action, async () => {
         const chosen = node.querySelector("input:checked");
