@@ -245,6 +245,18 @@ def play_quickly(page, title, answer):
     return page.locator(".demo-verdict").inner_text()
 
 
+def test_a_worker_that_stops_is_told(open_page):
+    page = open_page(PAGE, reduced_motion="reduce")
+    assert steps_of(page) == 0
+    page.evaluate("""() => {
+      const event = new ErrorEvent("error", { message: "plus de place", cancelable: true });
+      demos[0].worker.dispatchEvent(event);
+    }""")
+    assert page.evaluate(TEXT) == (
+        "Le calcul s'est arrêté (plus de place). Rechargez la page pour recommencer."
+    )
+
+
 def test_an_experiment_asks_for_a_prediction_first(page):
     page.get_by_role("button", name="Un G trop petit").click()
     page.get_by_role("button", name="Voir ce qui arrive").click()
