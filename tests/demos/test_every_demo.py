@@ -211,9 +211,11 @@ def test_a_worker_that_fails_or_stops_is_told(open_page):
       for (let k = 0; k < 400 && told.length < 2; k++) {
         await new Promise((resolve) => { setTimeout(resolve, 5); });
       }
+      const heard = told.length;
       fates.push(await fate("answer"));
-      return { told, fates };
+      return { told, heard, fates };
     }""")
+    assert found["heard"] == 2  # l'arrêt est dit sans attendre la question suivante
     failed, stopped = found["told"][:2]
     assert failed.startswith("Le calcul a échoué (trop grand). Recommencez")
     assert "plus de place). Rechargez la page pour recommencer." in stopped
