@@ -40,7 +40,7 @@
       this.build();
       this.setSeed();
       controls.watch(this.host, () => this.draw());
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -75,12 +75,12 @@
 
     setCode(z) {
       z.forEach((value, k) => { this.sliders[k].value = value; });
-      this.refresh();
+      return this.refresh();
     }
 
     /* Un z de N(0, I), arrondi et borné comme le sont les curseurs. */
     drawCode() {
-      this.setCode(Array.from({ length: LATENT }, () =>
+      return this.setCode(Array.from({ length: LATENT }, () =>
         Math.round(10 * Math.min(3, Math.max(-3, this.random.normal()))) / 10));
     }
 
@@ -101,7 +101,7 @@
       }
       complain(input, "");
       if (name === "seed") this.setSeed();
-      this.refresh();
+      return this.refresh();
     }
 
     /* --- décoder --- */
@@ -110,7 +110,7 @@
       this.say("Chargement du décodeur…");
       const files = await Promise.all(MODELS.map(weights.load));
       const ask = workers.interview("classes",
-        [installLayers, installWeights, installClassifier, installClasses]);
+        [installLayers, installWeights, installClassifier, installClasses], (text) => this.say(text));
       await Promise.all(MODELS.map((name, rank) => ask("load", name, files[rank])));
       this.ask = ask;
       return this.refresh();
@@ -119,28 +119,35 @@
     /* Redessine les deux rangées ; si un réglage change entre-temps, seul le dernier compte. */
     async refresh() {
       this.isStale = true;
-      if (this.isDecoding) return;
-      if (!this.ask) return void this.open().catch(() => {});
-      this.isDecoding = true;
-      while (this.isStale) {
-        this.isStale = false;
-        const { code } = this;
-        const label = Number(this.form.elements.label.value);
-        this.rows = {
-          classes: await this.ask("decodeAll", Array.from({ length: CLASSES }, (_, k) => [code, k])),
-          codes: await this.ask("decodeAll", [code, ...this.others].map((z) => [z, label])),
-          label,
-        };
-        this.draw();
+      if (!this.ask) return this.open();
+      this.decoding = this.decoding || this.decode();
+      return this.decoding;
+    }
+
+    async decode() {
+      try {
+        while (this.isStale) await this.decodeRows();
+        this.say(this.summary());
+      } finally {
+        this.decoding = null;
       }
-      this.isDecoding = false;
-      this.say(this.summary());
+    }
+
+    async decodeRows() {
+      this.isStale = false;
+      const { code } = this;
+      const label = Number(this.form.elements.label.value);
+      this.rows = {
+        classes: await this.ask("decodeAll", Array.from({ length: CLASSES }, (_, k) => [code, k])),
+        codes: await this.ask("decodeAll", [code, ...this.others].map((z) => [z, label])),
+        label,
+      };
+      this.draw();
     }
 
     async test(chosen) {
       await this.open();
-      this.drawCode();
-      while (this.isDecoding) await new Promise((resolve) => { setTimeout(resolve, 10); });
+      await this.drawCode();
       const read = this.rows.classes.map((drawn) => drawn.read).join(" ");
       this.quiz.conclude(chosen, `Demandées : 0 1 2 3 4 5 6 7 8 9 ; lues par le classifieur : ${read}.`);
     }

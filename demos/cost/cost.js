@@ -34,7 +34,7 @@
       });
       this.build();
       controls.watch(this.panel.node, () => this.draw());
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -97,7 +97,7 @@
     }
 
     refresh() {
-      if (!this.models) return;
+      if (!this.models) return this.open();
       this.measure = this.form.elements.measure.value;
       this.ranked = choice.ranking(this.models, this.measure, this.budget);
       this.writeList();

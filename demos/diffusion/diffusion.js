@@ -12,9 +12,9 @@
 
   const FIELDS = [
     { name: "sampler", label: "Méthode", read: Number,
-      options: { 0: "DDIM, η = 0 : sans hasard en route", 1: "η = 1 : un bruit neuf à chaque pas (DDPM en 1 000 pas)" } },
+      options: { 0: "DDIM, sans hasard", 1: "η = 1, un bruit par pas" } },
     { name: "steps", label: "Nombre de pas", read: Number, options: {
-      5: "5", 10: "10", 20: "20", 50: "50", 100: "100", 1000: "1 000 (une minute ou moins)" } },
+      5: "5", 10: "10", 20: "20", 50: "50", 100: "100", 1000: "1 000 (une minute)" } },
     { name: "label", label: "Classe", read: Number, options: {
       ...Object.fromEntries(Array.from({ length: 10 }, (_, k) => [k, String(k)])), [NO_CLASS]: "sans classe" } },
     { name: "seed", label: "Graine", read: whole(0, 999999) },
@@ -78,7 +78,7 @@
       this.build();
       this.pose("noise");
       controls.watch(this.panels, () => this.draw());
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -86,7 +86,7 @@
       this.guidance = slider({ id: "df-guidance", label: "Guidage s", min: 0, max: 8, step: 0.5, value: 1,
         format: (value) => french(value, 1) }, () => {});
       this.form = element("form", { class: "demo-settings", "aria-label": "Réglages du tirage",
-        onsubmit: (event) => { event.preventDefault(); this.drawOne(); } },
+        onsubmit: (event) => { event.preventDefault(); return this.drawOne(); } },
         ...FIELDS.map((f) => field("df", f, DEFAULTS[f.name], () => this.read())), this.guidance.node);
       this.shown = slider({ id: "df-shown", label: "Pas montré", min: 0, max: 0, step: 1, value: 0,
         format: (rank) => this.nameOf(rank) }, () => this.show());
@@ -182,7 +182,8 @@
     async load() {
       this.say("Chargement du réseau…");
       const file = await weights.load("ddpm_class");
-      const ask = workers.interview("diffusion", [installLayers, installWeights, installDiffusion]);
+      const ask = workers.interview("diffusion", [installLayers, installWeights, installDiffusion],
+        (text) => this.say(text));
       await ask("load", file);
       if (!this.frames.length) this.say("Réseau chargé : tirez une image.");
       return ask;
@@ -195,8 +196,7 @@
       const settings = this.demand();
       if (!settings) return false;
       const turn = ++this.turn;
-      const ask = await this.open().catch(() => null);
-      if (!ask) return false;
+      const ask = await this.open();
       this.say("Le tirage descend.");
       this.frames = [];
       this.steps = settings.steps;
@@ -220,8 +220,7 @@
       const settings = this.demand();
       if (!settings) return null;
       const turn = ++this.turn;
-      const ask = await this.open().catch(() => null);
-      if (!ask) return null;
+      const ask = await this.open();
       if (this.sets.nine) this.sets.before = this.sets.nine;
       const images = [];
       this.sets.nine = { images, name: nameOfSet(settings) };

@@ -74,7 +74,7 @@
       this.changes = 0; // réglages que le lecteur a changés : une question jouée s'arrête
       this.build();
       controls.watch(this.panels, () => this.draw());
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -128,14 +128,14 @@
 
     changed() {
       this.changes += 1;
-      if (this.read()) this.follow();
+      if (this.read()) return this.follow();
     }
 
     /* Une autre image du film, ou une autre colonne : rien n'est à recalculer. */
     moved() {
       this.draw();
       this.say(this.summary());
-      this.follow();
+      return this.follow();
     }
 
     fill({ place, seed, psi, turn, shift }) {
@@ -147,7 +147,7 @@
     reset() {
       this.fill({ ...DEFAULTS, psi: 1, turn: 0, shift: 0.5 });
       this.sliders.column.value = SIDE / 2;
-      this.changed();
+      return this.changed();
     }
 
     /* --- calculer le film --- */
@@ -155,7 +155,8 @@
     async load() {
       this.say("Chargement du générateur…");
       const files = await Promise.all(MODELS.map(weights.load));
-      const ask = workers.interview("filter", [installLayers, installWeights, installFilter]);
+      const ask = workers.interview("filter", [installLayers, installWeights, installFilter],
+        (text) => this.say(text));
       await Promise.all(MODELS.map((name, rank) => ask("load", name, files[rank])));
       this.ask = ask;
       await this.follow();
@@ -182,17 +183,20 @@
 
     /* Dessine ce qui manque au film des réglages, relus à chaque image : les derniers comptent seuls. */
     follow() {
-      if (!this.ask) return this.open().catch(() => {});
+      if (!this.ask) return this.open();
       this.filming = this.filming || this.shoot();
       return this.filming;
     }
 
     async shoot() {
       await null; // `follow` a noté ce tournage
-      let isShooting = true;
-      while (isShooting) isShooting = await this.shootOne();
-      this.filming = null;
-      this.say(this.summary());
+      try {
+        let isShooting = true;
+        while (isShooting) isShooting = await this.shootOne();
+        this.say(this.summary());
+      } finally {
+        this.filming = null;
+      }
     }
 
     /* Dessine une image ; faux s'il n'en manque plus, ou si un réglage est à reprendre. */
@@ -216,7 +220,7 @@
       for (const place of ["around", "before"]) {
         this.fill({ place, seed, psi: 1, turn: 0, shift: 0.5 });
         this.quiz.say("L'entrée se déplace.");
-        if (!(await this.open().catch(() => null))) return void this.quiz.say("");
+        await this.open();
         await this.follow();
         if (this.changes !== before) return void this.quiz.say("");
         const { decibels: found, sharpness: high } = this.films[place];

@@ -76,11 +76,12 @@
       this.curves = null;
       this.frame = null;
       this.pace = "pause";
+      this.games = 0; // parties commencées
       this.scenario = null;
       this.lastSpoken = 0;
       this.shown = null; // [couche, neurone] montré à la place de D
       this.build();
-      this.worker = workers.start([installNN, installGame, installWorker]);
+      this.worker = workers.start([installNN, installGame, installWorker], (text) => this.stop(text));
       this.worker.onmessage = ({ data }) => this.receive(data);
       this.begin(lib.DEFAULTS);
       this.watch();
@@ -138,20 +139,32 @@
     }
 
     launch(scenario, chosen) {
-      const rules = { ...lib.DEFAULTS, ...scenario.rules };
+      const { rules, against } = scenario;
+      this.play({ ...scenario, chosen, games: against ? [rules, { ...rules, ...against }] : [rules], gaps: [] });
+    }
+
+    /* Joue la prochaine partie d'une expérience. */
+    play(scenario) {
+      const { games, gaps } = scenario;
+      const rules = { ...lib.DEFAULTS, ...games[gaps.length] };
       this.fill(rules);
       this.begin(rules);
-      this.scenario = { ...scenario, chosen };
-      this.quiz.say(`L'expérience joue : ${SCENARIO_STEPS} pas.`);
+      this.scenario = scenario;
+      const which = games.length > 1 ? ` Partie ${gaps.length + 1} sur ${games.length}.` : "";
+      this.quiz.say(`L'expérience joue : ${SCENARIO_STEPS} pas.${which}`);
+      this.wasStopped = false;
       this.setPace("fast");
     }
 
     conclude() {
-      const { chosen } = this.scenario;
+      const { scenario } = this;
+      const { games, gaps, names, chosen, early = 0 } = scenario;
+      gaps.push(gapsOf(this.curves, early));
+      if (gaps.length < games.length) return this.play(scenario);
       this.scenario = null;
-      const { js } = this.curves;
-      this.quiz.conclude(chosen,
-        `JS : ${french(js[0], 2)} au départ, ${french(js[js.length - 1], 2)} à présent.`);
+      const found = names ? gaps.map((text, rank) => `${names[rank]} : ${text}`) : gaps;
+      this.quiz.conclude(chosen, `${names ? "JS, " : "JS : "}${found.join(" ; ")}.`);
+      this.wasStopped = true;
       this.setPace("pause");
     }
 
@@ -235,9 +248,9 @@
       this.rules = rules;
       this.curves = drawing.trace(["discriminator", "generator", "js", "kl"]);
       this.shown = null;
-      this.hasDiverged = false;
+      this.problem = ""; // ce qui a arrêté la partie
       this.buildNeurons(rules.discriminatorDims);
-      this.worker.postMessage({ action: "begin", rules });
+      this.worker.postMessage({ action: "begin", rules, rank: ++this.games });
       if (this.pace !== "pause") this.worker.postMessage({ action: "pace", pace: this.pace });
     }
 
@@ -280,24 +293,29 @@
     }
 
     receive(frame) {
+      if (frame.rank !== this.games) return; // envoyée avant que la partie ne recommence
       this.frame = frame;
       if (frame.measure) this.record(frame.measure);
       requestAnimationFrame(() => {
         this.draw();
         this.worker.postMessage({ action: "drawn" });
       });
-      if (!frame.drawn.every(Number.isFinite)) return this.diverge();
+      if (!frame.drawn.every(Number.isFinite)) return this.stop(DIVERGED);
       if (this.scenario && frame.steps >= SCENARIO_STEPS) this.conclude();
       if (this.speakSoon || performance.now() - this.lastSpoken >= SPOKEN) this.describe();
     }
 
-    diverge() {
-      if (this.hasDiverged) return;
-      this.hasDiverged = true;
+    /* La partie ne peut pas continuer : dit pourquoi, et n'en dit plus rien d'autre. */
+    stop(problem) {
+      if (this.problem) return;
+      this.problem = problem;
       this.wasStopped = true;
       this.setPace("pause");
       this.speakSoon = false;
-      this.say(DIVERGED);
+      if (this.scenario) this.quiz.say(problem);
+      this.scenario = null;
+      this.status.textContent = problem;
+      this.say(problem);
     }
 
     record(measure) {
@@ -314,7 +332,7 @@
 
     summary() {
       const { curves, frame } = this;
-      if (this.hasDiverged) return DIVERGED;
+      if (this.problem) return this.problem;
       const last = (name) => curves[name][curves[name].length - 1];
       const losses = Number.isFinite(last("discriminator")) && Number.isFinite(last("generator"))
         ? ` · perte de D ${french(last("discriminator"), 2)}, de G ${french(last("generator"), 2)}` : "";
@@ -471,6 +489,13 @@
       this.say(`Croix en ${x} ; ${y}. Points posés : ${this.points.length}.`);
       this.draw();
     }
+  }
+
+  /* L'écart JS au pas le plus proche de `early`, et le dernier. */
+  function gapsOf({ steps, js }, early) {
+    const far = (step) => Math.abs(step - early);
+    const first = steps.reduce((best, step, k) => (far(step) < far(steps[best]) ? k : best), 0);
+    return `${french(js[first], 2)} ${early ? `vers ${early} pas` : "au départ"}, ${french(js[js.length - 1], 2)} à la fin`;
   }
 
   controls.live("ganlab", Demo);

@@ -1,4 +1,6 @@
-/* Les cinq expériences du rapport : des réglages, une prédiction demandée, ce qu'il faut voir. */
+/* Les cinq expériences du rapport : des réglages, une prédiction demandée, ce qu'il faut voir. `against` :
+   les réglages d'une seconde partie, quand la question compare ; `names` les nomme, et `early` est un pas
+   où les comparer aussi. */
 
 function installScenarios(root) {
   "use strict";
@@ -38,6 +40,9 @@ function installScenarios(root) {
     {
       title: "Cinq mises à jour de D pour une de G",
       rules: { law: "ring", updates: [5, 1], seed: 0 },
+      against: { updates: [1, 1] },
+      names: ["cinq pour un", "un pour un"],
+      early: 300,
       question: "À nombre de pas égal, D apprend cinq fois plus souvent. L'écart JS final sera-t-il…",
       choices: ["nettement plus petit", "nettement plus grand", "à peu près le même"],
       right: 2,
@@ -49,6 +54,8 @@ function installScenarios(root) {
     {
       title: "Un bruit uniforme",
       rules: { law: "ring", noise: "uniform", seed: 0 },
+      against: { noise: "gaussian" },
+      names: ["bruit uniforme", "bruit gaussien"],
       question: "Le bruit devient uniforme, de même variance. L'anneau sera-t-il…",
       choices: ["nettement mieux couvert", "nettement moins bien couvert", "couvert à peu près aussi bien"],
       right: 2,

@@ -17,6 +17,7 @@ function installWorker(root) {
   });
 
   let game = null;
+  let rank = 0; // de la partie : la page ignore les images d'une autre
   let fixed = null; // les bruits et les vrais points montrés, toujours les mêmes
   let pace = "pause"; // "pause", "slow" ou "fast"
   let turn = 0; // au ralenti, rang de la prochaine mise à jour dans le pas
@@ -27,7 +28,8 @@ function installWorker(root) {
   let sums = { steps: 0, discriminator: 0, generator: 0 };
   let shares = null; // moyenne mobile des parts de G, pour D*
 
-  function begin(rules) {
+  function begin(rules, started) {
+    rank = started;
     game = lib.createGame(rules);
     const random = nn.random(game.rules.seed + 1);
     fixed = {
@@ -147,7 +149,7 @@ function installWorker(root) {
       .slice(0, -1)
       .map((layer) => Float32Array.from(layer.output.subarray(0, HEAT * HEAT * layer.outputs)));
     const message = {
-      steps: game.steps, played, drawn, grid, pushes, heat, neurons,
+      rank, steps: game.steps, played, drawn, grid, pushes, heat, neurons,
       real: Float32Array.from(fixed.real), latentDim: game.rules.latentDim, measure: measured(),
       best: shares && bestOpinion(),
     };
@@ -202,7 +204,7 @@ function installWorker(root) {
   }
 
   const ACTIONS = {
-    begin: ({ rules }) => begin(rules),
+    begin: ({ rules, rank: started }) => begin(rules, started),
     pace: ({ pace: next }) => setPace(next),
     once: ({ camp }) => once(camp),
     change: ({ rules }) => change(rules),

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const { controls, drawing, latent, latentCodes, nn, weights, workers } = globalThis;
-  const { button, check, commands, element, french, panel, quiz, voice } = controls;
+  const { attempt, button, check, commands, element, french, panel, quiz, voice } = controls;
 
   const REACH = 3; // comme tools/demos.py : le plan va de -REACH à REACH,
   const SIDE = 81; // et le point y saute d'un nœud à l'autre d'une grille de SIDE × SIDE
@@ -64,7 +64,7 @@
       this.gaps = Object.fromEntries(NAMES.map((name) => [name, usualGap(latentCodes[name].codes)]));
       this.build();
       controls.watch(this.sides, () => this.draw());
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -104,12 +104,12 @@
       canvas.setAttribute("role", "application");
       canvas.setAttribute("aria-roledescription", "plan latent");
       canvas.setAttribute("aria-describedby", "latent-help");
-      canvas.addEventListener("pointerdown", (event) => {
+      canvas.addEventListener("pointerdown", attempt((event) => {
         canvas.setPointerCapture(event.pointerId);
-        this.goTo(this.under(event));
-      });
-      canvas.addEventListener("pointermove", (event) => { if (event.buttons) this.goTo(this.under(event)); });
-      canvas.addEventListener("keydown", (event) => this.moveByKey(event));
+        return this.goTo(this.under(event));
+      }));
+      canvas.addEventListener("pointermove", attempt((event) => event.buttons && this.goTo(this.under(event))));
+      canvas.addEventListener("keydown", attempt((event) => this.moveByKey(event)));
     }
 
     /* --- charger, puis décoder --- */
@@ -117,25 +117,31 @@
     async load() {
       this.say("Chargement des décodeurs…");
       const [map, ...files] = await Promise.all(["latent_map", ...NAMES].map(weights.load));
-      const ask = workers.interview("latent", [installLayers, installWeights, installLatent]);
+      const ask = workers.interview("latent", [installLayers, installWeights, installLatent],
+        (text) => this.say(text));
       await Promise.all(NAMES.map((name, rank) => ask("load", name, files[rank])));
       this.map = weights.unpack(map);
       this.ask = ask;
-      this.refresh();
+      return this.refresh();
     }
 
     /* Décode le point ; s'il bouge entre-temps, seul le dernier endroit compte. */
     async refresh() {
       this.isStale = true;
-      if (this.isDecoding || !this.ask) return;
+      if (this.isDecoding) return;
       this.isDecoding = true;
-      while (this.isStale) {
-        this.isStale = false;
-        for (const name of NAMES) this.images[name] = await this.ask("decode", name, this.codeOf(name));
-        this.draw();
+      try {
+        while (this.isStale) await this.decode();
+        this.say(this.summary());
+      } finally {
+        this.isDecoding = false;
       }
-      this.isDecoding = false;
-      this.say(this.summary());
+    }
+
+    async decode() {
+      this.isStale = false;
+      for (const name of NAMES) this.images[name] = await this.ask("decode", name, this.codeOf(name));
+      this.draw();
     }
 
     /* --- déplacer le point --- */
@@ -146,9 +152,8 @@
 
     goTo(point) {
       this.point = point;
-      this.open().catch(() => {});
       this.draw();
-      this.refresh();
+      return this.ask ? this.refresh() : this.open();
     }
 
     under(event) {
@@ -162,12 +167,12 @@
       if (!move) return;
       event.preventDefault();
       const stride = event.shiftKey ? 5 : 1;
-      this.goTo(this.point.map((rank, axis) => Math.min(SIDE - 1, Math.max(0, rank + stride * move[axis]))));
+      return this.goTo(this.point.map((rank, axis) => Math.min(SIDE - 1, Math.max(0, rank + stride * move[axis]))));
     }
 
     jump() {
       this.random = this.random || nn.random(1);
-      this.goTo(drawPoint(this.random));
+      return this.goTo(drawPoint(this.random));
     }
 
     /* Au plus loin des codes, sans sortir du cercle qui en contient la plupart. */
@@ -181,7 +186,7 @@
         const { distance } = nearest(codes, u);
         if (distance > best.distance) best = { point, distance };
       }
-      this.goTo(best.point);
+      return this.goTo(best.point);
     }
 
     /* La prédiction mise à l'épreuve : mille codes, les mêmes u pour les deux modèles. */

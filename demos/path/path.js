@@ -34,7 +34,7 @@
       this.stops = [];
       this.build();
       controls.watch(host, () => this.draw());
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -84,7 +84,8 @@
     async load() {
       this.say(this.epochStatus, "Chargement des modèles…");
       const [rows, dcgan, classifier] = await Promise.all(["worksheet", "dcgan", "classifier"].map(weights.load));
-      const ask = workers.interview("path", [installLayers, installWeights, installClassifier, installPath]);
+      const ask = workers.interview("path", [installLayers, installWeights, installClassifier, installPath],
+        (text) => this.say(this.pathStatus, text));
       await Promise.all([ask("load", "dcgan", dcgan), ask("load", "classifier", classifier)]);
       for (const row of rows) row.strip = await picture(row.pictures);
       this.rows = rows;
@@ -111,7 +112,7 @@
     }
 
     showEpoch() {
-      if (!this.rows) return;
+      if (!this.rows) return this.open();
       this.epoch.value = this.epoch.value; // écrit l'époque, que la première lecture ignorait
       const row = this.rows[this.epoch.value];
       drawing.bars(this.counts, row.counts.map((count, digit) => ({
@@ -129,7 +130,7 @@
 
     change(end) {
       this.ends[end] = Math.max(...this.ends) + 1;
-      this.walk();
+      return this.walk();
     }
 
     codeAt(rank) {
@@ -139,7 +140,7 @@
 
     /* Dessine toutes les étapes ; un chemin choisi entre-temps remplace celui-ci. */
     async walk() {
-      if (!this.ask) return this.open().catch(() => {});
+      if (!this.ask) return this.open();
       const turn = this.turn = {};
       const codes = Array.from({ length: STOPS + 1 }, (_, rank) => this.codeAt(rank));
       const stops = [];

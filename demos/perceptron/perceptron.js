@@ -235,6 +235,7 @@
       canvas.addEventListener("pointermove", (event) => this.drag(event));
       canvas.addEventListener("click", (event) => this.click(event));
       canvas.addEventListener("keydown", (event) => this.key(event));
+      for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => this.draw()); // la croix
     }
 
     under({ offsetX, offsetY }) {

@@ -29,12 +29,28 @@ function installControls(root) {
     };
   }
 
+  /* --- les erreurs ---------------------------------------------------------------------------- */
+
+  /* Une erreur que le lecteur a déjà lue : elle arrête ce qui l'attendait, sans autre suite. */
+  class Told extends Error {}
+
+  /* `action`, à appeler d'un geste du lecteur : une erreur déjà lue s'arrête là. */
+  function attempt(action) {
+    return async (...given) => {
+      try {
+        await action(...given);
+      } catch (error) {
+        if (!(error instanceof Told)) throw error;
+      }
+    };
+  }
+
   /* --- le balisage --------------------------------------------------------------------------- */
 
   function element(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), attempt(value));
       else if (value !== false) node.setAttribute(name, value === true ? "" : value);
     }
     node.append(...children);
@@ -80,10 +96,10 @@ function installControls(root) {
       shown.textContent = format(Number(input.value));
       input.setAttribute("aria-valuetext", shown.textContent);
     };
-    input.addEventListener("input", () => {
+    input.addEventListener("input", attempt(() => {
       write();
-      onInput(Number(input.value));
-    });
+      return onInput(Number(input.value));
+    }));
     write();
     return {
       input,
@@ -114,21 +130,31 @@ function installControls(root) {
 
   /* --- prédire d'abord ------------------------------------------------------------------------ */
 
+  /* Le même texte, où un signe double ne passe jamais seul à la ligne. */
+  const unbroken = (text) => text.replace(/ (?=[?!:;»])|(?<=«) /g, "\u00a0");
+
   /* Une question à choix. `launch(rang)` joue une fois une réponse donnée ; `conclude(rang, preuve)`
      dit si la prédiction était bonne et ce qu'il fallait voir. */
   function quiz(prefix, { title, question, choices, right, seen, action = "Voir ce qui arrive" }, launch) {
     const answers = choices.map((text, rank) => element("label", {},
-      element("input", { type: "radio", name: `${prefix}-answer`, value: rank }), ` ${text}`));
+      element("input", { type: "radio", name: `${prefix}-answer`, value: rank }), element("span", {}, unbroken(text))));
     const error = element("p", { class: "demo-error", id: `${prefix}-answer-error` });
     const verdict = element("p", { class: "demo-verdict", role: "status" });
     const node = element("div", { class: "demo-quiz" },
       element("fieldset", { "aria-describedby": `${prefix}-answer-error` },
-        element("legend", {}, title ? `${title}. ${question}` : question), ...answers),
+        element("legend", {}, unbroken(title ? `${title}. ${question}` : question)), ...answers),
       error,
-      button(action, () => {
+      button(action, async () => {
         const chosen = node.querySelector("input:checked");
         error.textContent = chosen ? "" : "Choisissez d'abord une réponse : c'est votre prédiction.";
-        if (chosen) launch(Number(chosen.value));
+        if (!chosen) return;
+        verdict.textContent = "";
+        try {
+          await launch(Number(chosen.value));
+        } catch (problem) {
+          verdict.textContent = problem.message;
+          throw problem;
+        }
       }, { class: "demo-main" }),
       verdict);
     return {
@@ -156,7 +182,7 @@ function installControls(root) {
     const names = ["pointerdown", "keydown", "focusin"];
     const begin = () => {
       for (const name of names) host.removeEventListener(name, begin, true);
-      start();
+      return attempt(start)();
     };
     for (const name of names) host.addEventListener(name, begin, true);
   }
@@ -168,7 +194,7 @@ function installControls(root) {
       made = made || make().catch((error) => {
         made = null;
         say(error.message);
-        throw error;
+        throw new Told(error.message);
       });
       return made;
     };
@@ -185,7 +211,7 @@ function installControls(root) {
   root.controls = {
     french, toText, toNumber, whole, positive,
     element, button, commands, check, field, complain, slider, panel, voice, quiz,
-    watch, onFirstTouch, once, prefersCalm, live,
+    watch, onFirstTouch, Told, attempt, once, prefersCalm, live,
   };
 }
 

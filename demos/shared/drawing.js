@@ -63,8 +63,8 @@ function installDrawing(root) {
   }
 
   /* Une image de gris de `side` colonnes, de 0 noir à 1 blanc comme dans les labs, ses pixels visibles ; elle
-     remplit un carré, et une valeur qui manque, NaN, est transparente. */
-  function pixels(ctx, values, side, x = 0, y = 0, size = ctx.canvas.clientWidth) {
+     remplit un carré de côté `size`, et une valeur qui manque, NaN, est transparente. */
+  function pixels(ctx, values, side, x, y, size) {
     const small = image(side, values.length / side, (data) => {
       for (let k = 0; k < values.length; k++) {
         data.fill(Math.round(255 * Math.min(1, Math.max(0, values[k]))), 4 * k, 4 * k + 3);

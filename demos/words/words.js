@@ -45,7 +45,7 @@
       this.at = 0;
       this.seed = 0;
       this.build();
-      controls.onFirstTouch(host, () => this.open().catch(() => {}));
+      controls.onFirstTouch(host, () => this.open());
     }
 
     build() {
@@ -60,7 +60,7 @@
       this.head = field("words", { name: "head", label: "Tête", options: HEADS }, "masked 0 0", () => this.refresh());
       this.order = field("words", { name: "order", label: "Phrase entière", options: ORDERS }, "confident", () => {});
       this.form = element("form", { class: "demo-settings", "aria-label": "Réglages",
-        onsubmit: (event) => { event.preventDefault(); this.readText(); } },
+        onsubmit: (event) => { event.preventDefault(); return this.readText(); } },
         this.text, this.temperature.node, this.topP.node, this.head, this.order);
       this.line = element("div", { class: "words-line", role: "group", "aria-label": "La phrase : un mot touché se cache" });
       this.status = element("p", { class: "demo-status" }, "Touchez la phrase pour charger les modèles.");
@@ -93,7 +93,8 @@
       this.say("Chargement des modèles…");
       const [vocabulary, masked, causal] =
         await Promise.all(["vocabulary", "lm_phrases_diffusion", "lm_phrases_causal"].map(weights.load));
-      const ask = workers.interview("words", [installLayers, installWeights, installWords]);
+      const ask = workers.interview("words", [installLayers, installWeights, installWords],
+        (text) => this.say(text));
       await ask("load", { masked, causal });
       this.vocabulary = vocabulary;
       this.numbers = new Map(vocabulary.map((word, token) => [word, token]));
@@ -152,10 +153,11 @@
       const focused = [...this.line.children].indexOf(document.activeElement);
       this.line.replaceChildren(...texts.map((text, k) => {
         const isHole = text === HOLE;
-        const rank = ranks[k] ? element("sub", {}, String(ranks[k])) : "";
+        const rank = ranks[k]
+          ? [element("span", { class: "demo-hidden" }, ", venu au pas "), element("sub", {}, String(ranks[k]))] : [];
         return element("button", { type: "button", class: k + 1 === this.at ? "words-at" : "",
-          "aria-pressed": String(isHole), "aria-label": (isHole ? `trou, place ${k + 1}` : text) +
-            (ranks[k] ? `, venu au pas ${ranks[k]}` : ""), onclick: () => this.toggle(k + 1) }, text, rank);
+          "aria-pressed": String(isHole), "aria-label": isHole && `trou, place ${k + 1}`,
+          onclick: () => this.toggle(k + 1) }, text, ...rank);
       }));
       if (focused >= 0 && this.line.children[focused]) this.line.children[focused].focus();
     }
@@ -167,7 +169,7 @@
     /* --- les lois et l'attention ---------------------------------------------------------------- */
 
     async refresh(ranks = []) {
-      if (!this.ids) return;
+      if (!this.ids) return this.open();
       const turn = this.turn = {};
       const [ids, at] = [[...this.ids], this.at];
       this.showLine(ids.slice(1, -1).map((token) => this.textOf(token)), ranks);

@@ -1,5 +1,6 @@
 """Un navigateur pour les démonstrations, ouvertes depuis leurs fichiers, sans serveur ni réseau."""
 
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,22 +24,22 @@ def weights():
         demos.write_weights(DEMOS)
 
 
+@contextmanager
+def visit(browser, name, **options):
+    """Un fichier de demos/ ; la page fermée ne doit avoir connu ni erreur ni requête."""
+    context, problems = browser.new_context(locale="fr-FR", **options), []
+    page = context.new_page()
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    page.on("request", lambda r: problems.append(r.url) if r.url.startswith("http") else None)
+    page.goto((DEMOS / name).as_uri())
+    yield page
+    context.close()
+    assert problems == []
+
+
 @pytest.fixture
 def open_page(browser, weights):
-    """Ouvre un fichier de demos/ ; la page fermée ne doit avoir connu ni erreur ni requête."""
-    contexts, problems = [], []
-
-    def open_page(name, **options):
-        context = browser.new_context(locale="fr-FR", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda r: problems.append(r.url) if r.url.startswith("http") else None)
-        page.goto((DEMOS / name).as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
+    """Ouvre un fichier de demos/ pour un seul test."""
+    with ExitStack() as opened:
+        yield lambda name, **options: opened.enter_context(visit(browser, name, **options))

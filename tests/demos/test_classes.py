@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import labkit
+from tests.demos.conftest import visit
 from tests.demos.parity import difference
 from tools import demos
 
@@ -13,24 +14,45 @@ VERDICT = "document.querySelector('.demo-verdict').textContent"
 LAYER, DRAWING = 1e-4, 1e-3
 SLOW = 120_000  # ms : un décodage sur une machine chargée
 
-LOAD = """async () => {
-  for (const name of ["cvae_small", "classifier"]) classes.load(name, await weights.load(name));
-}"""
-
 
 @pytest.fixture(scope="module")
 def cvae():
     return labkit.load_reference("cvae_small")
 
 
-@pytest.fixture
-def page(open_page):
-    return open_page(PAGE)
-
-
 def wait(page):
-    page.wait_for_function(f"{STATUS}.startsWith('Dix classes') && !demos[0].isDecoding",
+    page.wait_for_function(f"{STATUS}.startsWith('Dix classes') && !demos[0].decoding",
                            timeout=SLOW)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def loaded(browser, weights):
+    """Une page pour tous, longue à charger."""
+    with visit(browser, PAGE) as page:
+        page.wait_for_timeout(200)
+        assert page.evaluate("weightFiles") == {}  # rien n'est chargé avant qu'on la touche
+        page.get_by_label("Graine des codes").focus()
+        wait(page)
+        names = page.evaluate("Object.keys(weightFiles)")
+        assert sorted(names) == sorted(demos.WEIGHTS["classes"])
+        page.evaluate("""async () => {
+          const names = ["cvae_small", "classifier"];
+          for (const name of names) classes.load(name, await weights.load(name));
+        }""")
+        yield page
+
+
+@pytest.fixture
+def page(loaded):
+    """Les réglages de départ, et z = 0."""
+    loaded.evaluate("""() => {
+      const { label, seed } = demos[0].form.elements;
+      [label.value, seed.value] = [4, 0];
+      demos[0].changed("seed");
+      demos[0].setCode(new Array(10).fill(0));
+    }""")
+    wait(loaded)
+    return loaded
 
 
 def stages_of(cvae, z, label):
@@ -46,7 +68,6 @@ def stages_of(cvae, z, label):
 
 @pytest.mark.parametrize("label", [0, 4, 9])
 def test_every_stage_is_that_of_labkit(page, cvae, label):
-    page.evaluate(LOAD)
     z = torch.randn(1, 10, generator=torch.Generator().manual_seed(label))
     found = page.evaluate(
         "([z, label]) => classes.trace(z, label).map((data) => [...data])", [z[0].tolist(), label]
@@ -60,7 +81,6 @@ def test_every_stage_is_that_of_labkit(page, cvae, label):
 
 
 def test_the_classifier_is_that_of_labkit(page, cvae):
-    page.evaluate(LOAD)
     file = "weights.unpack(weightFiles.classifier)"
     model = labkit.load_reference("classifier")
     z = torch.randn(10, 10, generator=torch.Generator().manual_seed(1))
@@ -73,14 +93,6 @@ def test_the_classifier_is_that_of_labkit(page, cvae):
             image.flatten().tolist(),
         )
         assert difference(found, chances) < LAYER
-
-
-def test_nothing_is_loaded_before_the_demo_is_touched(page):
-    page.wait_for_timeout(200)
-    assert page.evaluate("Object.keys(weightFiles)") == []
-    page.get_by_label("Graine des codes").focus()
-    wait(page)
-    assert sorted(page.evaluate("Object.keys(weightFiles)")) == sorted(demos.WEIGHTS["classes"])
 
 
 def test_the_rows_are_what_labkit_draws(page, cvae):
@@ -112,7 +124,7 @@ def test_a_slider_moves_by_keyboard_and_all_ten_classes_with_it(page):
     for _ in range(5):
         slider.press("ArrowRight")
     assert slider.get_attribute("aria-valuetext") == "0,5"
-    page.wait_for_function("demos[0].code[2] === 0.5 && !demos[0].isDecoding", timeout=SLOW)
+    page.wait_for_function("demos[0].code[2] === 0.5 && !demos[0].decoding", timeout=SLOW)
     after = page.evaluate("demos[0].rows.classes.map(({ image }) => [...image])")
     assert all(one != other for one, other in zip(before, after, strict=True))
 
@@ -171,3 +183,15 @@ def test_what_the_verdict_says_holds(cvae):
         for measure in (images.mean(dim=(1, 2, 3)), slants(images)):
             left = measure.view(300, 10) - measure.view(300, 10).mean(dim=0)
             assert left.mean(dim=1).var() / left.var() > 0.9
+
+
+def test_an_error_leaves_the_page_free(page):
+    page.evaluate("""() => {
+      globalThis.kept = demos[0].ask;
+      demos[0].ask = () => Promise.reject(new controls.Told("essai"));
+      demos[0].refresh().catch(() => {});
+    }""")
+    page.wait_for_function("!demos[0].decoding")
+    page.evaluate("void (demos[0].ask = kept)")
+    page.get_by_label("Classe de la seconde rangée").select_option("2")
+    page.wait_for_function(f"{STATUS}.includes('lus comme un 2')", timeout=SLOW)

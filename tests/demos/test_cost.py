@@ -6,6 +6,7 @@ import pytest
 
 import labkit
 from labkit import number
+from tests.demos.conftest import visit
 from tools import demo_numbers
 
 PAGE = "cost/index.html"
@@ -21,40 +22,47 @@ def means(measure):
     }
 
 
-def open_loaded(open_page, **options):
-    page = open_page(PAGE, reduced_motion="reduce", **options)
-    page.get_by_label("Mesure", exact=True).focus()
-    page.wait_for_function("demos[0].ranked")
-    return page
+@pytest.fixture(scope="module")
+def loaded(browser, weights):
+    with visit(browser, PAGE, reduced_motion="reduce") as page:
+        page.wait_for_selector(".demo button")
+        assert page.evaluate("weightFiles") == {}  # rien n'est chargé avant qu'on la touche
+        page.get_by_label("Mesure", exact=True).focus()
+        page.wait_for_function("demos[0].ranked")
+        yield page
+
+
+@pytest.fixture
+def page(loaded):
+    """Sans limite, pour la FID."""
+    loaded.evaluate("""() => {
+      const { time, size, form } = demos[0];
+      [time.value, size.value, form.elements.measure.value] = [99, 99, "fid"];
+      demos[0].refresh();
+    }""")
+    return loaded
 
 
 def names(page, expression):
     return page.evaluate(f"({expression}).map(({{ name }}) => name)")
 
 
-def test_nothing_is_loaded_before_it_is_touched(open_page):
-    page = open_page(PAGE)
-    page.wait_for_selector(".demo button")
-    assert page.evaluate("weightFiles") == {}
-    page.get_by_label("Mesure", exact=True).focus()
-    page.wait_for_function("weightFiles.comparison")
+def test_the_measures_are_those_of_the_labs(page):
     assert page.evaluate("weightFiles.comparison") == MODELS
 
 
 @pytest.mark.parametrize("measure", demo_numbers.MEASURES)
-def test_the_front_is_that_of_labkit(open_page, measure):
+def test_the_front_is_that_of_labkit(page, measure):
     sign = -1 if measure == "fid" else 1
     seconds = {model["name"]: model["seconds"] for model in MODELS}
     expected = labkit.pareto_front(
         (name, seconds[name], -sign * mean) for name, mean in means(measure).items()
     )
-    page = open_loaded(open_page)
     page.get_by_label("Mesure", exact=True).select_option(measure)
     assert names(page, f"choice.paretoFront(demos[0].ranked, '{measure}')") == expected
 
 
-def test_a_tighter_budget_changes_who_is_first(open_page):
-    page = open_loaded(open_page)
+def test_a_tighter_budget_changes_who_is_first(page):
     assert "13 façons de tirer sur 13" in page.evaluate(STATUS)
     assert names(page, "demos[0].ranked")[0] == "ddim_auto"
     page.get_by_label("Durée de 64 tirages").focus()
@@ -71,8 +79,7 @@ def test_a_tighter_budget_changes_who_is_first(open_page):
     assert "Rien ne tient" in page.evaluate(STATUS)
 
 
-def test_the_list_gives_each_mean_and_half_range(open_page):
-    page = open_loaded(open_page)
+def test_the_list_gives_each_mean_and_half_range(page):
     lines = page.locator(".demo-bar").all_inner_texts()
     for model in MODELS:
         values = model["measures"]["fid"]
@@ -82,9 +89,8 @@ def test_the_list_gives_each_mean_and_half_range(open_page):
         assert line.endswith(middle + spread), line
 
 
-def test_what_the_question_says_holds(open_page):
+def test_what_the_question_says_holds(page):
     """Aucune n'est première pour les trois mesures, et les lots le départagent."""
-    page = open_loaded(open_page)
     page.get_by_label("aucune").check()
     page.get_by_role("button", name="Voir ce qui arrive").click()
     page.wait_for_function("document.querySelector('.demo-verdict').textContent.includes('Bien')")
@@ -106,8 +112,8 @@ def test_what_the_question_says_holds(open_page):
     assert "FID, DDIM autoguidé" in verdict and "rappel, DCGAN (non départagé de" in verdict
 
 
-def test_two_overlapping_models_are_not_told_apart(open_page):
-    found = open_loaded(open_page).evaluate("""() => {
+def test_two_overlapping_models_are_not_told_apart(page):
+    found = page.evaluate("""() => {
       const model = (name, fid) => ({ name, measures: { fid } });
       const ranked = [model("a", [1, 3]), model("b", [2.5, 4]), model("c", [3.5, 5])];
       return choice.ties(ranked, "fid").map(({ name }) => name);

@@ -1,9 +1,12 @@
 """GAN Lab dans un navigateur : ouvert d'un fichier, à la souris, au clavier, sans mouvement."""
 
+import re
+
 import pytest
 import torch
 
 from labkit import points
+from tests.demos.conftest import visit
 
 PAGE = "ganlab/index.html"
 TEXT = "document.querySelector('.demo-status').textContent"
@@ -19,10 +22,27 @@ def steps_of(page):
     return page.evaluate(STEPS)
 
 
-def open_paused(open_page, **options):
-    page = open_page(PAGE, reduced_motion="reduce", **options)
-    assert steps_of(page) == 0
-    return page
+@pytest.fixture(scope="module")
+def opened(browser):
+    with visit(browser, PAGE, reduced_motion="reduce") as page:
+        assert steps_of(page) == 0
+        yield page
+
+
+@pytest.fixture
+def page(opened):
+    """Les réglages de départ, au pas 0, en pause ; ni dessin, ni question."""
+    opened.evaluate("""() => {
+      const [demo] = demos;
+      Object.assign(demo, { points: [], cursor: [0, 0], scenario: null });
+      demo.slow.checked = false;
+      demo.setPace("pause");
+      demo.fill(game.DEFAULTS);
+      demo.begin(game.DEFAULTS);
+      demo.asked.replaceChildren();
+    }""")
+    opened.wait_for_function(f"demos[0].frame.rank === demos[0].games && {STEPS} === 0")
+    return opened
 
 
 def test_it_plays_at_once_and_pauses(open_page):
@@ -36,15 +56,15 @@ def test_it_plays_at_once_and_pauses(open_page):
 
 
 def test_who_prefers_calm_starts_it_himself(open_page):
-    page = open_paused(open_page)
+    page = open_page(PAGE, reduced_motion="reduce")
+    assert steps_of(page) == 0
     page.wait_for_timeout(300)
     assert steps_of(page) == 0
     page.get_by_role("button", name="Jouer").click()
     wait_for_steps(page, 5)
 
 
-def test_one_step_of_each(open_page):
-    page = open_paused(open_page)
+def test_one_step_of_each(page):
     for name, sentence in (("D seul", "D vient d'apprendre"), ("G seul", "G vient d'apprendre")):
         page.get_by_role("button", name=name).click()
         page.wait_for_function(
@@ -55,8 +75,7 @@ def test_one_step_of_each(open_page):
     wait_for_steps(page, 1)
 
 
-def test_slow_motion_shows_each_update(open_page):
-    page = open_paused(open_page)
+def test_slow_motion_shows_each_update(page):
     page.get_by_label("Au ralenti").check()
     page.get_by_role("button", name="Jouer").click()
     for camp in "DG":
@@ -73,13 +92,12 @@ WEIGHTS = """([seed, steps]) => {
 }"""
 
 
-def test_a_seed_gives_a_game(open_page):
-    page = open_paused(open_page)
+def test_a_seed_gives_a_game(page):
     first, again, other = (page.evaluate(WEIGHTS, [seed, 10]) for seed in (3, 3, 4))
     assert first == again != other
 
 
-def test_one_camp_alone_leaves_the_other_as_it_is(open_page):
+def test_one_camp_alone_leaves_the_other_as_it_is(page):
     play = """(camp) => {
       const played = game.createGame({ batchSize: 32 });
       const read = () => [played.discriminator, played.generator].map(
@@ -88,12 +106,11 @@ def test_one_camp_alone_leaves_the_other_as_it_is(open_page):
       game[camp](played);
       return read().map((text, rank) => text !== before[rank]);
     }"""
-    page = open_paused(open_page)
     assert page.evaluate(play, "stepDiscriminator") == [True, False]
     assert page.evaluate(play, "stepGenerator") == [False, True]
 
 
-def test_the_ring_is_learnt_in_the_browser(open_page):
+def test_the_ring_is_learnt_in_the_browser(page):
     """Le but annoncé : JS au quart de sa valeur de départ, pour quatre graines sur cinq."""
     play = """(seed) => {
       const played = game.createGame({ seed, batchSize: 64 });
@@ -101,16 +118,14 @@ def test_the_ring_is_learnt_in_the_browser(open_page):
       for (let k = 0; k < 600; k++) game.step(played);
       return game.measure(played).js / start;
     }"""
-    page = open_paused(open_page)
     ratios = [page.evaluate(play, seed) for seed in range(5)]
     assert sum(ratio <= 0.25 for ratio in ratios) >= 4, ratios
 
 
-def test_the_laws_and_the_gaps_are_those_of_labkit(open_page):
+def test_the_laws_and_the_gaps_are_those_of_labkit(page):
     torch.manual_seed(0)
     drawn = points.law("ring").sample(500)
     drawn[0] = 3.0  # un point dehors
-    page = open_paused(open_page)
     for name in points.LAW_NAMES:
         found = page.evaluate(
             """([name, drawn]) => {
@@ -140,10 +155,7 @@ def test_the_laws_and_the_gaps_are_those_of_labkit(open_page):
     ("Mises à jour de D par pas", "1,5", "Un entier de 0 à 20"),
     ("Graine", "", "Un entier de 0 à 999999"),
 ])  # fmt: skip
-def test_a_bad_setting_is_refused_beside_its_field_and_nothing_is_lost(
-    open_page, label, value, message
-):
-    page = open_paused(open_page)
+def test_a_bad_setting_is_refused_beside_its_field_and_nothing_is_lost(page, label, value, message):
     page.get_by_role("button", name="Un pas").click()
     wait_for_steps(page, 1)
     field = page.get_by_label(label, exact=True)
@@ -158,16 +170,14 @@ def test_a_bad_setting_is_refused_beside_its_field_and_nothing_is_lost(
     assert steps_of(page) == 1  # la partie en cours est toujours là
 
 
-def test_a_ratio_of_zero_on_both_sides_is_refused(open_page):
-    page = open_paused(open_page)
+def test_a_ratio_of_zero_on_both_sides_is_refused(page):
     for camp in "DG":
         page.get_by_label(f"Mises à jour de {camp} par pas").fill("0")
         page.get_by_label(f"Mises à jour de {camp} par pas").press("Tab")
     assert "D et G à 0" in page.locator("#gl-updatesG-error").inner_text()
 
 
-def test_fewer_than_two_drawn_points_are_refused_then_two_play(open_page):
-    page = open_paused(open_page)
+def test_fewer_than_two_drawn_points_are_refused_then_two_play(page):
     page.get_by_label("Loi des vrais points").select_option("own")
     canvas = page.locator("canvas[data-panel=cloud]")
     canvas.focus()
@@ -183,8 +193,7 @@ def test_fewer_than_two_drawn_points_are_refused_then_two_play(open_page):
     wait_for_steps(page, 1)
 
 
-def test_a_law_is_drawn_with_the_mouse(open_page):
-    page = open_paused(open_page)
+def test_a_law_is_drawn_with_the_mouse(page):
     page.get_by_label("Loi des vrais points").select_option("own")
     page.locator("canvas[data-panel=cloud]").scroll_into_view_if_needed()
     box = page.locator("canvas[data-panel=cloud]").bounding_box()
@@ -200,8 +209,7 @@ def test_a_law_is_drawn_with_the_mouse(open_page):
     assert page.evaluate("demos[0].points") == []
 
 
-def test_a_live_setting_changes_the_game_under_way(open_page):
-    page = open_paused(open_page)
+def test_a_live_setting_changes_the_game_under_way(page):
     page.get_by_role("button", name="Un pas").click()
     wait_for_steps(page, 1)
     page.get_by_label("Taux d'apprentissage de D").fill("0,01")
@@ -210,8 +218,7 @@ def test_a_live_setting_changes_the_game_under_way(open_page):
     assert steps_of(page) == 1
 
 
-def test_a_game_that_diverges_says_so_and_starts_again(open_page):
-    page = open_paused(open_page)
+def test_a_game_that_diverges_says_so_and_starts_again(page):
     page.get_by_label("Optimiseur").select_option("sgd")
     for camp in "DG":
         page.get_by_label(f"Taux d'apprentissage de {camp}").fill("1")
@@ -226,43 +233,85 @@ def test_a_game_that_diverges_says_so_and_starts_again(open_page):
     wait_for_steps(page, 1)
 
 
-def test_an_experiment_asks_for_a_prediction_first(open_page):
-    page = open_paused(open_page)
+def play_quickly(page, title, answer):
+    """Joue une expérience, par lots de 16, jusqu'à son verdict."""
+    page.evaluate("game.DEFAULTS.batchSize = 16")
+    page.get_by_role("button", name=title, exact=True).click()
+    page.get_by_label(answer, exact=True).check()
+    page.get_by_role("button", name="Voir ce qui arrive").click()
+    page.wait_for_function("document.querySelector('.demo-verdict').textContent.includes('JS')",
+                           timeout=60_000)  # fmt: skip
+    page.evaluate("game.DEFAULTS.batchSize = 256")
+    return page.locator(".demo-verdict").inner_text()
+
+
+def test_a_worker_that_stops_is_told(open_page):
+    page = open_page(PAGE, reduced_motion="reduce")
+    assert steps_of(page) == 0
+    page.evaluate("""() => {
+      const event = new ErrorEvent("error", { message: "plus de place", cancelable: true });
+      demos[0].worker.dispatchEvent(event);
+    }""")
+    assert page.evaluate(TEXT) == (
+        "Le calcul s'est arrêté (plus de place). Rechargez la page pour recommencer."
+    )
+
+
+def test_an_experiment_asks_for_a_prediction_first(page):
     page.get_by_role("button", name="Un G trop petit").click()
     page.get_by_role("button", name="Voir ce qui arrive").click()
     assert "votre prédiction" in page.locator("#gl-answer-error").inner_text()
     assert steps_of(page) == 0
-    page.get_by_label("un anneau plus flou").check()
-    page.get_by_role("button", name="Voir ce qui arrive").click()
-    page.wait_for_function("document.querySelector('.demo-verdict').textContent.includes('JS :')",
-                           timeout=60_000)  # fmt: skip
-    verdict = page.locator(".demo-verdict").inner_text()
-    assert "Il fallait attendre : une tache" in verdict
+
+
+def test_an_experiment_plays_then_judges_the_prediction(page):
+    verdict = play_quickly(page, "Un G trop petit", "un anneau plus flou")
+    assert re.match(
+        r"JS : 0,\d\d au départ, 0,\d\d à la fin\. Il fallait attendre : une tache", verdict
+    )
     assert page.get_by_label("Neurones cachés de G").input_value() == "2"
 
 
-def test_what_the_experiments_say_holds(open_page):
+@pytest.mark.parametrize(("title", "answer", "names", "early"), [
+    ("Cinq mises à jour de D pour une de G", "à peu près le même",
+     ("cinq pour un", "un pour un"), "vers 300 pas"),
+    ("Un bruit uniforme", "couvert à peu près aussi bien",
+     ("bruit uniforme", "bruit gaussien"), "au départ"),
+])  # fmt: skip
+def test_an_experiment_that_compares_plays_both_games(page, title, answer, names, early):
+    verdict = play_quickly(page, title, answer)
+    gaps = [rf"{name} : 0,\d\d {early}, 0,\d\d à la fin" for name in names]
+    assert re.match(rf"JS, {' ; '.join(gaps)}\. Bien prédit\.", verdict), verdict
+    rules = page.evaluate("demos[0].rules")
+    assert [rules["updates"], rules["noise"]] == [[1, 1], "gaussian"]  # celles de la seconde
+
+
+def test_what_the_experiments_say_holds(page):
     """Les verdicts affichés, remesurés dans la page sur leur graine."""
-    play = """([rank, changes, steps = 500]) => {
-      const played = game.createGame({ ...scenarios[rank].rules, batchSize: 128, ...changes });
-      for (let k = 0; k < steps; k++) game.step(played);
-      return { js: game.measure(played).js, loss: played.losses.discriminator };
+    play = """([rank, changes, marks = [500]]) => {
+      const played = game.createGame({ ...scenarios[rank].rules, batchSize: 64, ...changes });
+      const gaps = [];
+      for (let k = 1; k <= Math.max(...marks); k++) {
+        game.step(played);
+        if (marks.includes(k)) gaps.push(game.measure(played).js);
+      }
+      return { js: gaps[gaps.length - 1], gaps, loss: played.losses.discriminator };
     }"""
-    page = open_paused(open_page)
     line, small, strong = (page.evaluate(play, [rank, {}]) for rank in (0, 1, 2))
-    assert line["js"] > 0.3 and small["js"] > 0.25 and small["loss"] < 1.2
+    assert line["js"] > 0.3 and small["js"] > 0.25 and small["loss"] < 1.25
     relieved = page.evaluate(play, [2, {"updates": [1, 1]}])
     adam = page.evaluate(play, [2, {"optimizer": "adam", "rates": [2e-3, 1e-3]}])
     assert strong["js"] > 1.3 * relieved["js"] and strong["js"] > 2 * adam["js"]
     (early, late), (early_one, late_one) = (
-        [page.evaluate(play, [3, {"updates": updates}, steps])["js"] for steps in (200, 600)]
-        for updates in ([5, 1], [1, 1])
+        page.evaluate(play, [3, {"batchSize": 128, **changes}, [300, 600]])["gaps"]
+        for changes in ({}, {"updates": [1, 1]})
     )
-    assert early < 0.7 * early_one and abs(late - late_one) < 0.03
+    assert early < 0.8 * early_one and abs(late - late_one) < 0.03
 
 
 def test_everything_is_reached_by_keyboard(open_page):
-    page = open_paused(open_page)
+    page = open_page(PAGE, reduced_motion="reduce")
+    assert steps_of(page) == 0
     page.get_by_text("Ce que voit chaque neurone de D").click()
     reached = []
     page.locator("body").focus()

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from labkit.models.stylegan3 import filters
+from tests.demos.conftest import visit
 from tests.demos.parity import difference, half, weight_file
 
 LAYER = 1e-4  # écart relatif permis à une couche
@@ -20,10 +21,14 @@ APPLY = """([file, x, call]) => {
 }"""
 
 
-@pytest.fixture
-def apply(open_page):
-    page = open_page("latent/index.html")
+@pytest.fixture(scope="module")
+def page(browser, weights):
+    with visit(browser, "latent/index.html") as page:
+        yield page
 
+
+@pytest.fixture(scope="module")
+def apply(page):
     def apply(module, x, call):
         tensors = {f"layer.{name}": value for name, value in module.state_dict().items()}
         tensors.pop("layer.num_batches_tracked", None)
@@ -170,11 +175,10 @@ def test_softmax(apply):
     assert difference(found["data"], x.softmax(dim=1)) < LAYER
 
 
-def test_half_precision_numbers_are_read_bit_for_bit(open_page):
+def test_half_precision_numbers_are_read_bit_for_bit(page):
     bits = torch.arange(65536, dtype=torch.int32)
     values = bits.to(torch.int16).view(torch.float16)  # les 65 536 nombres d'un float16
     finite = values[values.isfinite()]
-    page = open_page("latent/index.html")
     read = "(file) => [...weights.unpack(file).x.data]"
     found = page.evaluate(read, weight_file("essai", {"x": finite}))
     assert torch.equal(torch.tensor(found, dtype=torch.float32), finite.float())

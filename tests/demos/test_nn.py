@@ -6,6 +6,7 @@ import torch
 import labkit
 from labkit.models import LOSSES, PlaneDiscriminator, PlaneGenerator, gan
 from labkit.plane import OPTIMIZERS
+from tests.demos.conftest import visit
 
 STEPS, BATCH = 200, 64
 
@@ -25,6 +26,12 @@ REPLAY = """(fixture) => {
   ]);
   return { losses, generator: read(played.generator), discriminator: read(played.discriminator) };
 }"""
+
+
+@pytest.fixture(scope="module")
+def page(browser):
+    with visit(browser, "ganlab/index.html", reduced_motion="reduce") as page:
+        yield page
 
 
 def weights(network):
@@ -85,14 +92,14 @@ def make_fixture(monkeypatch, loss, optimizer, dtype):
     ("minimax", "adam", torch.float64, 2e-6),
 ])  # fmt: skip
 def test_two_hundred_steps_are_those_of_pytorch(
-    open_page, monkeypatch, loss, optimizer, dtype, tolerance
+    page, monkeypatch, loss, optimizer, dtype, tolerance
 ):
     """Le moteur compte en float64 : contre float32, l'écart est l'arrondi de PyTorch.
 
     Il en reste contre float64, car les pertes de `gan` y sont calculées en float32.
     """
     fixture, losses, *networks = make_fixture(monkeypatch, loss, optimizer, dtype)
-    found = open_page("ganlab/index.html").evaluate(REPLAY, fixture)
+    found = page.evaluate(REPLAY, fixture)
     flat = torch.tensor(found["losses"], dtype=torch.float64).flatten()
     expected = torch.tensor(losses, dtype=torch.float64)
     torch.testing.assert_close(flat, expected, atol=tolerance, rtol=0)

@@ -5,7 +5,7 @@ import torch
 
 import labkit
 from labkit import plots, references
-from tests.demos.conftest import DEMOS
+from tests.demos.conftest import visit
 from tests.demos.parity import difference
 
 PAGE = "path/index.html"
@@ -15,20 +15,15 @@ READY = "globalThis.demos && demos[0].stops.length"
 @pytest.fixture(scope="module")
 def page(browser, weights):
     """Une page pour tous, longue à charger ; chaque test y remet ce qu'il lit."""
-    context = browser.new_context(locale="fr-FR", reduced_motion="reduce")
-    page, problems = context.new_page(), []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto((DEMOS / PAGE).as_uri())
-    assert page.evaluate("weightFiles") == {}  # rien n'est chargé avant qu'on la touche
-    page.get_by_role("slider", name="Époque").focus()
-    page.wait_for_function(READY, timeout=60_000)
-    page.evaluate("""async () => {
-      const files = await Promise.all(["dcgan", "classifier"].map(weights.load));
-      ["dcgan", "classifier"].forEach((name, rank) => path.load(name, files[rank]));
-    }""")
-    yield page
-    context.close()
-    assert problems == []
+    with visit(browser, PAGE, reduced_motion="reduce") as page:
+        assert page.evaluate("weightFiles") == {}  # rien n'est chargé avant qu'on la touche
+        page.get_by_role("slider", name="Époque").focus()
+        page.wait_for_function(READY, timeout=60_000)
+        page.evaluate("""async () => {
+          const files = await Promise.all(["dcgan", "classifier"].map(weights.load));
+          ["dcgan", "classifier"].forEach((name, rank) => path.load(name, files[rank]));
+        }""")
+        yield page
 
 
 def codes():

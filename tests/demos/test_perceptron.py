@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from labkit.perceptron import Perceptron
+from tests.demos.conftest import visit
 from tools import notebooks
 
 PAGE = "perceptron/index.html"
@@ -15,10 +16,27 @@ TARGETS = {"ET": [0, 0, 0, 1], "OU": [0, 1, 1, 1], "XOR": [0, 1, 1, 0]}
 SPOKEN = "document.querySelector('.demo > [role=status]').textContent"
 
 
-def open_calm(open_page, **options):
-    page = open_page(PAGE, reduced_motion="reduce", **options)
-    page.wait_for_function("globalThis.demos && demos[0].to")
-    return page
+DRAWN = "globalThis.demos && demos[0].to"
+
+
+@pytest.fixture(scope="module")
+def opened(browser):
+    with visit(browser, PAGE, reduced_motion="reduce") as page:
+        page.wait_for_function(DRAWN)
+        yield page
+
+
+@pytest.fixture
+def page(opened):
+    """XOR, un neurone, la croix au centre : le départ."""
+    opened.evaluate("""() => {
+      const [demo] = demos;
+      demo.setPlaying(false);
+      demo.choose({ points: "XOR", hidden: 0, rate: 0.7, seed: 0 });
+      Object.assign(demo, { cursor: [0.5, 0.5], held: null, moved: null });
+      demo.form.elements.label.value = 1;
+    }""")
+    return opened
 
 
 def focus_plane(page):
@@ -26,9 +44,9 @@ def focus_plane(page):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_the_neuron_is_that_of_labkit_pass_by_pass(open_page, name):
+def test_the_neuron_is_that_of_labkit_pass_by_pass(page, name):
     fitted = Perceptron(rate=0.7, seed=3).fit(INPUTS, TARGETS[name], 500)
-    found = open_calm(open_page).evaluate(
+    found = page.evaluate(
         """([name, weights]) => {
           const neuron = learner.create(0, 0.7, 0);
           neuron.weights = weights;
@@ -60,13 +78,13 @@ def network_of_the_lab():
 
 
 @pytest.mark.parametrize("hidden", [2, 4, 8])
-def test_the_network_is_that_of_the_lab(open_page, hidden):
+def test_the_network_is_that_of_the_lab(page, hidden):
     lab = network_of_the_lab()
     start = lab["draw_weights"](hidden, seed=1)
     expected, _ = lab["train"](start, rate=0.7, iterations=500)
     W1, b1, W2, b2 = (weights[0] for weights in start)
     given = [W1.T.ravel(), b1.ravel(), W2.ravel(), b2.ravel()]
-    found = open_calm(open_page).evaluate(
+    found = page.evaluate(
         """([hidden, given]) => {
           const network = learner.create(hidden, 0.7, 0);
           const values = network.net.layers.flatMap(({ weight, bias }) => [weight, bias]);
@@ -84,9 +102,9 @@ def test_the_network_is_that_of_the_lab(open_page, hidden):
     np.testing.assert_allclose(found["answers"], answers, rtol=0, atol=1e-10)
 
 
-def test_what_the_demo_says_holds(open_page):
+def test_what_the_demo_says_holds(page):
     """La durée ne change rien à XOR ; quatre neurones cachés, si ; les poids y tournent."""
-    found = open_calm(open_page).evaluate("""() => {
+    found = page.evaluate("""() => {
       const points = learner.logic("XOR");
       const neuron = learner.create(0, 0.7, 0);
       const rights = [], weights = [];
@@ -107,8 +125,7 @@ def test_what_the_demo_says_holds(open_page):
     assert 0 in found["solved"] and len(found["solved"]) >= 4
 
 
-def test_the_experiment_plays_and_concludes(open_page):
-    page = open_calm(open_page)
+def test_the_experiment_plays_and_concludes(page):
     page.get_by_label("les quatre exemples bien classés").check()
     page.get_by_role("button", name="Voir ce qui arrive").click()
     verdict = "document.querySelector('.demo-verdict').textContent"
@@ -118,8 +135,16 @@ def test_the_experiment_plays_and_concludes(open_page):
     assert page.get_by_role("button", name="Jouer").is_visible()
 
 
-def test_points_are_set_flipped_and_removed_by_keyboard(open_page):
-    page = open_calm(open_page)
+def test_the_cross_shows_while_the_plane_has_the_focus(page):
+    drawn = "demos[0].plane.canvas.toDataURL()"
+    before = page.evaluate(drawn)
+    focus_plane(page)
+    assert page.evaluate(drawn) != before
+    page.locator("canvas[data-panel=plane]").blur()
+    assert page.evaluate(drawn) == before
+
+
+def test_points_are_set_flipped_and_removed_by_keyboard(page):
     focus_plane(page)
     for key in ("ArrowUp", "ArrowRight", "1"):
         page.keyboard.press(key)
@@ -141,7 +166,8 @@ def test_points_are_set_flipped_and_removed_by_keyboard(open_page):
     "options", [{}, {"has_touch": True, "viewport": {"width": 360, "height": 800}}]
 )
 def test_points_are_set_and_flipped_by_pointer(open_page, options):
-    page = open_calm(open_page, **options)
+    page = open_page(PAGE, reduced_motion="reduce", **options)
+    page.wait_for_function(DRAWN)
     plane = page.locator("canvas[data-panel=plane]")
     side = plane.bounding_box()["width"]
     touch = plane.tap if options else plane.click
@@ -152,8 +178,7 @@ def test_points_are_set_and_flipped_by_pointer(open_page, options):
     assert page.evaluate("demos[0].points.map((p) => p.target)") == [0, 1, 1, 0, 0]
 
 
-def test_a_point_is_dragged_with_the_mouse(open_page):
-    page = open_calm(open_page)
+def test_a_point_is_dragged_with_the_mouse(page):
     plane = page.locator("canvas[data-panel=plane]")
     plane.scroll_into_view_if_needed()
     box = plane.bounding_box()
@@ -166,8 +191,7 @@ def test_a_point_is_dragged_with_the_mouse(open_page):
     assert moved["target"] == 0 and page.evaluate("demos[0].points.length") == 4
 
 
-def test_one_class_alone_is_refused(open_page):
-    page = open_calm(open_page)
+def test_one_class_alone_is_refused(page):
     page.get_by_role("button", name="Effacer les points").click()
     focus_plane(page)
     page.keyboard.press("1")
@@ -181,8 +205,7 @@ def test_one_class_alone_is_refused(open_page):
     ("Taux d'apprentissage", "vite", "comme 0,7"),
     ("Graine des poids", "1,5", "Un entier de 0 à 999999"),
 ])  # fmt: skip
-def test_a_bad_setting_is_refused_beside_its_field(open_page, label, value, message):
-    page = open_calm(open_page)
+def test_a_bad_setting_is_refused_beside_its_field(page, label, value, message):
     page.get_by_role("button", name="Un passage").click()
     field = page.get_by_label(label)
     field.fill(value)
@@ -193,8 +216,7 @@ def test_a_bad_setting_is_refused_beside_its_field(open_page, label, value, mess
     assert page.evaluate("demos[0].learner.passes") == 1  # rien n'est perdu
 
 
-def test_hidden_neurons_change_the_network_by_keyboard(open_page):
-    page = open_calm(open_page)
+def test_hidden_neurons_change_the_network_by_keyboard(page):
     slider = page.get_by_label("Neurones cachés")
     slider.focus()
     for _ in range(3):
@@ -205,8 +227,7 @@ def test_hidden_neurons_change_the_network_by_keyboard(open_page):
     assert page.get_by_label("Graine des poids").input_value() == "1"
 
 
-def test_the_page_is_never_blocked_for_long(open_page):
-    page = open_calm(open_page)
+def test_the_page_is_never_blocked_for_long(page):
     page.get_by_label("Passages entre deux dessins").select_option("1000")
     page.evaluate("""() => {
       window.long = [];

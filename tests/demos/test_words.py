@@ -6,7 +6,7 @@ import torch
 import labkit
 from labkit.models import generation
 from labkit.text.grammar import PHRASES
-from tests.demos.conftest import DEMOS
+from tests.demos.conftest import visit
 from tests.demos.parity import difference
 
 WORDS = PHRASES.tokenizer
@@ -40,24 +40,19 @@ def causal(models):
 @pytest.fixture(scope="module")
 def page(browser, weights):
     """Une page pour tous, longue à charger ; chaque test y remet ce qu'il lit."""
-    context = browser.new_context(locale="fr-FR", reduced_motion="reduce")
-    page, problems = context.new_page(), []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto((DEMOS / "words/index.html").as_uri())
-    assert page.evaluate("weightFiles") == {}  # rien n'est chargé avant qu'on la touche
-    page.get_by_label("Température").focus()
-    page.wait_for_function("globalThis.demos && demos[0].laws")
-    page.evaluate(
-        """async (files) => {
-          const names = Object.keys(files);
-          const read = await Promise.all(names.map((name) => weights.load(files[name])));
-          words.load(Object.fromEntries(names.map((name, k) => [name, read[k]])));
-        }""",
-        FILES,
-    )
-    yield page
-    context.close()
-    assert problems == []
+    with visit(browser, "words/index.html", reduced_motion="reduce") as page:
+        assert page.evaluate("weightFiles") == {}  # rien n'est chargé avant qu'on la touche
+        page.get_by_label("Température").focus()
+        page.wait_for_function("globalThis.demos && demos[0].laws")
+        page.evaluate(
+            """async (files) => {
+              const names = Object.keys(files);
+              const read = await Promise.all(names.map((name) => weights.load(files[name])));
+              words.load(Object.fromEntries(names.map((name, k) => [name, read[k]])));
+            }""",
+            FILES,
+        )
+        yield page
 
 
 def encode(text):
