@@ -20,7 +20,7 @@
   /* Où sont les filtres. Le jumeau est un autre réseau, qui a appris avec les filtres avant. */
   const PLACES = {
     around: { label: "autour de la ReLU : T", network: "stylegan3", filtersAround: true, color: "real", dash: [] },
-    before: { label: "avant la ReLU : T, mêmes poids", network: "stylegan3", filtersAround: false, color: "drawn",
+    before: { label: "avant la ReLU, mêmes poids", network: "stylegan3", filtersAround: false, color: "drawn",
       dash: [6, 4] },
     twin: { label: "avant la ReLU : le jumeau", network: "stylegan3_aliased", filtersAround: false, color: "ink",
       dash: [2, 3] },

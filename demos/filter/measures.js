@@ -2,7 +2,7 @@
 
 (() => {
   "use strict";
-  const SIDE = 32;
+  const { SIDE } = globalThis.filter;
   const FRAME = 2; // pixels de noir autour d'un chiffre de MNIST, que la netteté laisse
   const EDGE = 4; // lignes du haut et du bas, que l'écart laisse : elles viennent d'hors du cadre
   const SHARP = 0.25; // en cycles par pixel

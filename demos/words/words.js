@@ -223,11 +223,10 @@
 
     async drawWord() {
       await this.open();
-      const place = this.at;
+      const [place, read] = [this.at, [...this.ids]];
       if (!place) return this.say(NO_HOLE);
-      const { masked: law } =
-        await this.ask("laws", this.ids, place, this.temperature.value, this.topP.value);
-      if (this.at !== place) return; // un autre geste l'a devancé
+      const { masked: law } = await this.ask("laws", read, place, this.temperature.value, this.topP.value);
+      if (this.at !== place || String(this.ids) !== String(read)) return; // un autre geste l'a devancé
       const token = words.pick(law, nn.random(this.seed++).uniform());
       this.ids[place] = token;
       this.at = words.blanks(this.ids)[0] || 0;

@@ -263,7 +263,9 @@ def test_a_turn_or_a_truncation_makes_another_film(page, generators):
 
 def test_another_place_of_the_filters_keeps_the_first_film(page):
     page.get_by_label("Filtres", exact=True).select_option("twin")
-    page.wait_for_function(f"{STATUS}.startsWith('Filtres avant la ReLU : le jumeau · ')", timeout=SLOW)
+    page.wait_for_function(
+        f"{STATUS}.startsWith('Filtres avant la ReLU : le jumeau · ')", timeout=SLOW
+    )
     page.evaluate("globalThis.kept = demos[0].films.around")
     page.get_by_label("Filtres", exact=True).select_option("around")
     page.wait_for_function(READY, timeout=SLOW)
