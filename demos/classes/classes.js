@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const { classes, controls, drawing, nn, weights, workers } = globalThis;
-  const { button, commands, complain, element, field, french, panel, quiz, slider, voice, whole } = controls;
+  const { button, commands, element, field, french, panel, quiz, readField, slider, voice, whole } = controls;
   const { CLASSES, LATENT } = classes;
 
   const COUNT = 10; // images d'une rangée
@@ -92,14 +92,8 @@
     }
 
     changed(name) {
-      const input = this.form.elements[name];
-      try {
-        FIELDS.find((f) => f.name === name).read(input.value);
-      } catch (error) {
-        complain(input, error.message);
-        return;
-      }
-      complain(input, "");
+      const { read } = FIELDS.find((f) => f.name === name);
+      if (readField(this.form.elements[name], read) === null) return;
       if (name === "seed") this.setSeed();
       return this.refresh();
     }

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const { controls, diffusion, diffusionQuestions: QUESTIONS, drawing, nn, weights, workers } = globalThis;
-  const { button, commands, complain, element, field, french, panel, quiz, slider, voice, whole } = controls;
+  const { button, commands, element, field, french, panel, quiz, readField, slider, voice, whole } = controls;
   const { NO_CLASS, SIDE, TIMESTEPS, level } = diffusion;
 
   const NINE = 9; // images comparées, et le nombre de pas de chacune
@@ -154,14 +154,8 @@
     read() {
       const settings = {};
       for (const { name, read } of FIELDS) {
-        const input = this.form.elements[name];
-        try {
-          settings[name] = read(input.value);
-          complain(input, "");
-        } catch (error) {
-          complain(input, error.message);
-          return null;
-        }
+        settings[name] = readField(this.form.elements[name], read);
+        if (settings[name] === null) return null;
       }
       this.guidance.input.disabled = settings.label === NO_CLASS;
       return { ...settings, guidance: settings.label === NO_CLASS ? 1 : this.guidance.value };

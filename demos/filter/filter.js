@@ -4,7 +4,7 @@
 (() => {
   "use strict";
   const { controls, drawing, filter, filterMeasures, weights, workers } = globalThis;
-  const { button, commands, complain, element, field, french, panel, quiz, slider, voice, whole } = controls;
+  const { button, commands, element, field, french, panel, quiz, readField, slider, voice, whole } = controls;
   const { SIDE } = filter;
   const { EDGE, decibels, moved, sharpness } = filterMeasures;
 
@@ -114,14 +114,8 @@
     read() {
       const settings = { psi: this.sliders.psi.value, turn: this.sliders.turn.value };
       for (const { name, read } of FIELDS) {
-        const input = this.form.elements[name];
-        try {
-          settings[name] = read(input.value);
-          complain(input, "");
-        } catch (error) {
-          complain(input, error.message);
-          return null;
-        }
+        settings[name] = readField(this.form.elements[name], read);
+        if (settings[name] === null) return null;
       }
       return settings;
     }

@@ -79,15 +79,7 @@
     /* --- les réglages --- */
 
     read(name) {
-      const input = this.form.elements[name];
-      try {
-        const value = FIELDS.find((f) => f.name === name).read(input.value);
-        controls.complain(input, "");
-        return value;
-      } catch (error) {
-        controls.complain(input, error.message);
-        return null;
-      }
+      return controls.readField(this.form.elements[name], FIELDS.find((f) => f.name === name).read);
     }
 
     changed(name) {

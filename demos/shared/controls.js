@@ -88,6 +88,18 @@ function installControls(root) {
     document.getElementById(`${input.id}-error`).textContent = text;
   }
 
+  /* Ce que `read` lit d'un champ, ou null s'il est à reprendre, l'erreur écrite à côté. */
+  function readField(input, read) {
+    try {
+      const value = read(input.value);
+      complain(input, "");
+      return value;
+    } catch (error) {
+      complain(input, error.message);
+      return null;
+    }
+  }
+
   /* Un curseur, dont la valeur s'écrit et se dit par `format`. `onInput` reçoit le nombre. */
   function slider({ id, label, min, max, step, value, format = toText }, onInput) {
     const shown = element("output", { for: id });
@@ -210,7 +222,7 @@ function installControls(root) {
 
   root.controls = {
     french, toText, toNumber, whole, positive,
-    element, button, commands, check, field, complain, slider, panel, voice, quiz,
+    element, button, commands, check, field, complain, readField, slider, panel, voice, quiz,
     watch, onFirstTouch, Told, attempt, once, prefersCalm, live,
   };
 }
