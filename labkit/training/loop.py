@@ -168,7 +168,7 @@ class _Loop(TrainingState):
         if network.rate is not None:
             for group in network.optimizer.param_groups:
                 group["lr"] = network.rate(self.progress())
-        network.optimizer.step()
+        network.update()
         if player.average is not None:
             player.average.update_parameters(player.model)
 
