@@ -1,6 +1,8 @@
 """Les jeux d'images : leurs parts ne changent jamais, et sont bien celles des fichiers."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +197,13 @@ def test_unknown_name_gives_near_names(name, near):
 def test_unknown_name_with_no_near_name_lists_them_all():
     with pytest.raises(ValueError, match="inconnu. Au choix : digits, mnist, fashion_mnist"):
         load_images("zzzz")
+
+
+def test_digits_are_read_without_importing_scikit_learn():
+    """Une seconde, que ne paient que les labs qui l'emploient."""
+    program = "import sys, labkit; labkit.load_images('digits'); print('sklearn' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert found.stdout.split() == [b"False"]
 
 
 def test_digits_ignore_the_default_device_and_type(other_defaults):
