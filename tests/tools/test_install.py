@@ -67,7 +67,7 @@ def installs(log):
     """Les commandes qui installent, sans les options communes."""
     return [
         line.replace("python -m ", "")
-        .replace(" --python python", "")
+        .replace(" --python python --compile-bytecode", "")
         .replace(" --disable-pip-version-check", "")
         .replace(" --no-deps", "")
         .replace(" --require-hashes -r", "")
@@ -142,6 +142,13 @@ def test_uv_installs_everything_hashes_checked(commands):
         f"uv pip install --no-build-isolation --editable {lock.ROOT}",
     ]
     assert all("--require-hashes" in line for line in commands.lines[::2][:2])
+
+
+def test_uv_compiles_what_it_installs_as_pip_does(commands):
+    install.install(Installer(SMALL), None)
+    uv = [line for line in commands.lines if " uv pip install " in line]
+    assert len(uv) == 2
+    assert all("--compile-bytecode" in line for line in uv)
 
 
 def test_without_uv_pip_installs(commands, capsys):
