@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from labkit.training.eager import eager
 from labkit.training.players import trainable
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # les coefficients de Jordan et coll.
@@ -119,7 +120,7 @@ class MuonAdamW(torch.optim.Optimizer):
         options = {"lr": lr, "weight_decay": weight_decay}
         self._parts = [
             Muon(matrices, **options),
-            torch.optim.AdamW(others, fused=True, betas=(0.9, 0.95), **options),
+            eager(torch.optim.AdamW)(others, fused=True, betas=(0.9, 0.95), **options),
         ]
         super().__init__([group for part in self._parts for group in part.param_groups], {})
         self._share()

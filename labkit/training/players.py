@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from labkit.edges import check_real, check_whole, received
+from labkit.training.eager import eager
 
 Step = Callable[..., Mapping[str, Tensor]]
 Rate = float | Callable[[float], float]
@@ -219,7 +220,7 @@ def _check_norm(norm: Any) -> None:
 
 def build_optimizer(player: Player, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """Crée l'optimiseur, en version fusionnée (une seule boucle compilée) quand elle existe."""
-    factory, lr = player.optimizer, player.lr(0.0) if callable(player.lr) else player.lr
+    factory, lr = eager(player.optimizer), player.lr(0.0) if callable(player.lr) else player.lr
     options = {"fused": True} if "fused" in inspect.signature(factory).parameters else {}
     try:
         return factory(parameters, lr=lr, **options)
