@@ -1,7 +1,7 @@
-"""Plusieurs réseaux de même forme, calculés d'un seul coup : refaire une expérience sur K graines.
+"""Plusieurs réseaux denses de même forme, calculés d'un seul coup : une expérience sur K graines.
 
-Leurs poids sont empilés le long d'un premier axe, et `torch.vmap` fait des K calculs un seul ; un
-petit réseau laisse sinon l'appareil attendre.
+Leurs poids sont empilés le long d'un premier axe, et chaque couche fait K produits de matrices en
+un ; un petit réseau laisse sinon l'appareil attendre.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state
-
-from labkit.models.checks import trusted_inputs
 
 
 class Ensemble(nn.Module):
@@ -25,31 +22,22 @@ class Ensemble(nn.Module):
 
     Args:
         modules: au moins un réseau, tous de même architecture, leurs poids tirés ou appris à part.
+            Ils lisent des vecteurs, par des couches linéaires et des fonctions qui agissent nombre
+            par nombre.
 
     Raises:
-        ValueError: aucun réseau, ou architectures différentes.
+        ValueError: aucun réseau, architectures différentes, ou poids d'une autre sorte de couche.
     """
 
     def __init__(self, modules: Sequence[nn.Module]):
         super().__init__()
         _check_same(modules)
-        parameters, buffers = stack_module_state(list(modules))
-        self._names = {_flat(name): name for name in (*parameters, *buffers)}
-        for name, value in parameters.items():
-            self.register_parameter(_flat(name), nn.Parameter(value.detach()))
-        for name, value in buffers.items():
-            self.register_buffer(_flat(name), value)
+        _check_dense(modules[0])
         self.count = len(modules)
-        # Ce qu'un tirage demande à un générateur.
-        self.latent_dim = getattr(modules[0], "latent_dim", None)
-        self.num_classes = getattr(modules[0], "num_classes", None)
+        self.latent_dim = getattr(modules[0], "latent_dim", None)  # ce que demande un tirage
+        self.network = _stack(modules)
         # Dans une liste : ce modèle sans poids n'est ni entraîné, ni enregistré.
         self._skeleton = [copy.deepcopy(modules[0]).to("meta")]
-
-    def train(self, mode: bool = True) -> Ensemble:
-        """Met les K réseaux en mode entraînement, ou évaluation."""
-        self._skeleton[0].train(mode)
-        return super().train(mode)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Applique chaque réseau à sa part des arguments [K · B, …].
@@ -58,29 +46,18 @@ class Ensemble(nn.Module):
             ValueError: nombre de lignes qui n'est pas un multiple de K.
         """
         parts = [self._split(x) for x in inputs]  # [K, B, …]
-        with trusted_inputs():  # vmap ne sait pas lire une valeur pour décider
-            outputs = torch.vmap(self._one, randomness="different")(self._state(), *parts)
-        return outputs.flatten(0, 1)  # [K, B, …] -> [K · B, …]
+        return self.network(*parts).flatten(0, 1)  # [K, B, …] -> [K · B, …]
 
     def members(self) -> list[nn.Module]:
         """Les K réseaux, séparés : chacun une copie."""
-        weights = {self._names[name]: value for name, value in self.state_dict().items()}
-        return [
-            self._member({name: w[k] for name, w in weights.items()}) for k in range(self.count)
-        ]
+        return [self._member(rank) for rank in range(self.count)]
 
-    def _member(self, weights: dict[str, Tensor]) -> nn.Module:
+    def _member(self, rank: int) -> nn.Module:
+        weights = {name: value[rank] for name, value in self.network.state_dict().items()}
         device = next(iter(weights.values())).device
         member = copy.deepcopy(self._skeleton[0]).to_empty(device=device)
         member.load_state_dict(weights)
         return member.train(self.training)
-
-    def _state(self) -> dict[str, Tensor]:
-        own = {**self._parameters, **self._buffers}
-        return {self._names[name]: value for name, value in own.items()}
-
-    def _one(self, state: dict[str, Tensor], *inputs: Tensor) -> Tensor:
-        return functional_call(self._skeleton[0], state, inputs)
 
     def _split(self, x: Tensor) -> Tensor:
         if len(x) % self.count:
@@ -91,9 +68,26 @@ class Ensemble(nn.Module):
         return x.unflatten(0, (self.count, -1))
 
 
-def _flat(name: str) -> str:
-    """Un nom de paramètre sans point : torch les réserve aux sous-modules."""
-    return name.replace(".", "__")
+class StackedLinear(nn.Module):
+    """K couches linéaires de mêmes tailles : x_k W_kᵀ + b_k, pour k de 1 à K."""
+
+    def __init__(self, layers: Sequence[nn.Linear]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Change [K, B, entrées] en [K, B, sorties]."""
+        return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
+
+
+def _stack(modules: Sequence[nn.Module]) -> nn.Module:
+    """Le premier réseau, où chaque couche linéaire devient les K, empilées."""
+    stacked = copy.deepcopy(modules[0])
+    for name, layer in modules[0].named_modules():
+        if isinstance(layer, nn.Linear):
+            stacked.set_submodule(name, StackedLinear([m.get_submodule(name) for m in modules]))
+    return stacked
 
 
 def _check_same(modules: Sequence[nn.Module]) -> None:
@@ -102,4 +96,17 @@ def _check_same(modules: Sequence[nn.Module]) -> None:
         raise ValueError(
             "un ensemble réunit au moins un réseau, tous de même architecture : reçu "
             f"{', '.join(type(module).__name__ for module in modules) or 'aucun réseau'}."
+        )
+
+
+def _check_dense(module: nn.Module) -> None:
+    others = {
+        type(layer).__name__
+        for layer in module.modules()
+        if not isinstance(layer, nn.Linear) and (layer._parameters or layer._buffers)
+    }
+    if others:
+        raise ValueError(
+            "un ensemble n'empile que des couches linéaires ; ce réseau a aussi des poids dans "
+            f"{', '.join(sorted(others))}."
         )
