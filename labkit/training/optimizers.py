@@ -58,7 +58,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     return x if len(matrix) <= matrix.shape[1] else x.T
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(eager(torch.optim.Optimizer)):
     """Avance selon l'inertie du gradient, orthogonalisée (Jordan et coll., 2024).
 
     Args:
@@ -97,7 +97,7 @@ class Muon(torch.optim.Optimizer):
         matrix.add_(orthogonalize(ahead), alpha=-lr * length)
 
 
-class MuonAdamW(torch.optim.Optimizer):
+class MuonAdamW(eager(torch.optim.Optimizer)):
     """Muon sur les poids de rangs `hidden`, AdamW sur les autres.
 
     Args:

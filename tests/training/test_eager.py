@@ -16,7 +16,8 @@ PROGRAM = """
 import sys, torch, labkit
 model = torch.nn.Linear(2, 1)
 step = lambda batch: {"loss": model(batch).square().mean()}
-for optimizer in (None, torch.optim.SGD, partial(torch.optim.AdamW, betas=(0.9, 0.95))):
+adamw, muon = partial(torch.optim.AdamW, betas=(0.9, 0.95)), labkit.muon(model)
+for optimizer in (None, torch.optim.SGD, adamw, muon):
     labkit.fit(step, torch.ones(4, 2).split(2), 2, model, optimizer=optimizer, log_every=0)
 print("torch._dynamo" in sys.modules)
 """
