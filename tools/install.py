@@ -143,9 +143,9 @@ class Installer:
             return
         listed = subprocess.run(pip("config", "list"), capture_output=True, text=True, check=False)
         self.environment = uv_environment(listed.stdout)
-        # Compilés d'avance, comme le fait pip : torch s'importe alors deux fois plus vite.
-        options = ["--python", sys.executable, "--compile-bytecode"]
-        uv = [sys.executable, "-m", "uv", "pip", "install", *options]
+        uv = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
+        if sys.dont_write_bytecode:  # sinon, chaque noyau compilerait torch de nouveau
+            uv.append("--compile-bytecode")
         self.commands.insert(0, uv)
 
     def install(self, chosen: Iterable[Entry], *options: str) -> bool:

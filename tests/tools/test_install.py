@@ -67,7 +67,8 @@ def installs(log):
     """Les commandes qui installent, sans les options communes."""
     return [
         line.replace("python -m ", "")
-        .replace(" --python python --compile-bytecode", "")
+        .replace(" --python python", "")
+        .replace(" --compile-bytecode", "")
         .replace(" --disable-pip-version-check", "")
         .replace(" --no-deps", "")
         .replace(" --require-hashes -r", "")
@@ -144,11 +145,14 @@ def test_uv_installs_everything_hashes_checked(commands):
     assert all("--require-hashes" in line for line in commands.lines[::2][:2])
 
 
-def test_uv_compiles_what_it_installs_as_pip_does(commands):
+@pytest.mark.parametrize("never_written", [True, False])
+def test_modules_are_compiled_once_where_python_would_not_keep_them(
+    commands, monkeypatch, never_written
+):
+    monkeypatch.setattr(install.sys, "dont_write_bytecode", never_written)
     install.install(Installer(SMALL), None)
     uv = [line for line in commands.lines if " uv pip install " in line]
-    assert len(uv) == 2
-    assert all("--compile-bytecode" in line for line in uv)
+    assert [("--compile-bytecode" in line) for line in uv] == [never_written] * 2
 
 
 def test_without_uv_pip_installs(commands, capsys):
