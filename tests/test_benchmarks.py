@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import labkit
 from benchmarks import __main__ as command
@@ -124,7 +125,7 @@ def test_what_fit_adds_is_in_microseconds_a_step(fit_seconds, added, held, monke
     seconds = {"bare": [0.4, 0.4, 0.45], "fit": fit_seconds}
     monkeypatch.setattr(loop, "STEPS", 100)
     monkeypatch.setattr(loop, "alternate", lambda *_, **__: seconds)
-    overhead, ratio = loop.measures()
+    overhead, ratio = loop._overhead()
     assert (overhead.value, overhead.unit) == (pytest.approx(added), "µs")
     assert (overhead.at_most, overhead.held) == (40, held)
     assert ratio.held
@@ -151,6 +152,17 @@ def test_both_loops_learn_alike_and_give_the_threads_back(monkeypatch):
     for name, weight in start.state_dict().items():
         assert torch.equal(bare[name], fitted[name])
         assert not torch.equal(bare[name], weight)
+
+
+def test_epochs_that_lengthen_are_told():
+    assert loop._lengthening([9.0, *[1.0] * 5, *[2.0] * 5]) == 2  # la première, imports compris
+
+
+def test_long_trainings_are_timed_epoch_by_epoch(monkeypatch):
+    monkeypatch.setattr(loop, "EPOCHS", 7)
+    bare, fitted = loop._ageing()
+    assert (bare.at_most, fitted.at_most) == (None, 1.2)
+    assert len(loop._bare_epochs([next(iter(labkit.load_images("digits").train.batches(8)))])) == 7
 
 
 def assert_compared(speeds, count):
@@ -182,18 +194,24 @@ def test_each_loop_runs_once_before_it_is_timed():
     assert [len(found) for found in speeds.seconds.values()] == [2, 2]
 
 
+@pytest.fixture
+def steps():
+    """Combien de poids change chaque mise à jour, de tout optimiseur, dans l'ordre."""
+    found = []
+
+    def count(optimizer, *_):
+        found.append(sum(p.numel() for g in optimizer.param_groups for p in g["params"]))
+
+    handle = register_optimizer_step_post_hook(count)
+    yield found
+    handle.remove()
+
+
 @pytest.mark.parametrize("name", mnist.FAMILIES)
-def test_every_family_of_mnist_trains_the_same_model_in_both_loops(name, monkeypatch):
+def test_every_family_of_mnist_trains_the_same_model_in_both_loops(name, monkeypatch, steps):
     """Autant de poids mis à jour, autant de fois, et la même perte au premier pas, à bf16 près."""
     family, images = mnist.FAMILIES[name], labkit.load_images("digits").train[:8]
     monkeypatch.setattr(mnist, "usual_loader", lambda count: list(images.batches(4)))
-    steps, step = [], torch.optim.Adam.step
-
-    def counted(optimizer, *arguments, **options):
-        steps.append(sum(p.numel() for g in optimizer.param_groups for p in g["params"]))
-        return step(optimizer, *arguments, **options)
-
-    monkeypatch.setattr(torch.optim.Adam, "step", counted)
     mnist._usual_epoch(family)
     usual = steps[:]
     mnist._fit(family, images.batches(4))
@@ -339,15 +357,8 @@ def test_language_models_are_bounded_where_bf16_is_fast(fast, small_language, mo
     assert perplexity.value == pytest.approx(1, abs=0.05)  # à peine entraînés, tous deux
 
 
-def test_both_language_models_see_the_same_blocks(small_language, monkeypatch):
+def test_both_language_models_see_the_same_blocks(small_language, steps):
     """Autant de poids, de mises à jour et de jetons de part et d'autre."""
-    steps, step = [], torch.optim.AdamW.step
-
-    def counted(optimizer, *arguments, **options):
-        steps.append(sum(p.numel() for g in optimizer.param_groups for p in g["params"]))
-        return step(optimizer, *arguments, **options)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
     ids = TokenSet(torch.randint(20, (4, 8)))
     ours, theirs = language._models(20, 8, language.SIZES)
     language._trainer(theirs, ids)()
