@@ -24,7 +24,7 @@ Rate = float | Callable[[float], float]
 DEFAULT_RATE = 1e-3
 
 # Sous 1,2e-38, un nombre est dénormal : le processeur calcule sur lui dix fois plus lentement. Un
-# poids sans gradient, celui d'une unité éteinte, y mène l'inertie d'Adam en 830 pas (0,9⁸³⁰). Cent
+# poids sans gradient, celui d'une unité inactive, y mène l'inertie d'Adam en 830 pas (0,9⁸³⁰). Cent
 # pas après 1e-30, elle vaut encore 2,7e-35 : ramenée à zéro avant, elle n'y tombe jamais.
 _NEGLIGIBLE = 1e-30
 _SWEEP_EVERY = 100  # pas
