@@ -24,7 +24,7 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
             dimensions : la covariance n'aurait pas d'inverse, et la distance, pas de sens.
     """
     real, generated = _check(real, generated)
-    return _between(*_moments(real), *_moments(generated)).item()
+    return between_moments(*moments(real), *moments(generated)).item()
 
 
 def frechet_errors(real: Tensor, generated: Tensor, draws: int = 200, seed: int = 0) -> Tensor:
@@ -39,9 +39,9 @@ def frechet_errors(real: Tensor, generated: Tensor, draws: int = 200, seed: int 
         TypeError, ValueError: comme `frechet_distance`, ou moins de deux rééchantillonnages.
     """
     real, generated = _check(real, generated)
-    fixed = _moments(real)
+    fixed = moments(real)
     weights = resamplings(len(generated), draws, seed)
-    return torch.stack([_between(*fixed, *_moments(generated, w)) for w in weights])
+    return torch.stack([between_moments(*fixed, *moments(generated, w)) for w in weights])
 
 
 def _check(real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,7 @@ def _check(real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
     return real, generated
 
 
-def _moments(points: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def moments(points: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Moyenne [F] et covariance [F, F], chaque point compté `weights` fois."""
     weights = torch.ones(len(points), dtype=points.dtype) if weights is None else weights
     total = weights.sum()
@@ -64,7 +64,10 @@ def _moments(points: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Ten
     return mean, centred.T @ (weights[:, None] * centred) / (total - 1)
 
 
-def _between(mean: Tensor, covariance: Tensor, mean_2: Tensor, covariance_2: Tensor) -> Tensor:
+def between_moments(
+    mean: Tensor, covariance: Tensor, mean_2: Tensor, covariance_2: Tensor
+) -> Tensor:
+    """Distance de Fréchet de deux gaussiennes, de moyennes [F] et de covariances [F, F]."""
     # tr (S₁ S₂)^½ : la somme des racines des valeurs propres de S₁ S₂, positives à l'arrondi près.
     roots = torch.linalg.eigvals(covariance @ covariance_2).real.clamp(min=0).sqrt()
     spread = covariance.trace() + covariance_2.trace() - 2 * roots.sum()

@@ -1,4 +1,4 @@
-"""La distance de Fréchet, contre son expression explicite et contre la FID de torchmetrics."""
+"""La distance de Fréchet, contre son expression explicite et contre la FID."""
 
 import numpy as np
 import pytest
