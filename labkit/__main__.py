@@ -15,7 +15,7 @@ from pathlib import Path
 
 _NEEDED = (
     "torch", "torchvision", "numpy", "scipy", "matplotlib", "sklearn", "accelerate", "safetensors",
-    "platformdirs", "optuna", "sqlalchemy", "torchmetrics", "tokenizers", "ipykernel",
+    "platformdirs", "optuna", "sqlalchemy", "tokenizers", "ipykernel",
 )  # fmt: skip
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _COMFORTABLE_DISK = 2e9  # octets : les données du profil complet et les sorties des labs
