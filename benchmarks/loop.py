@@ -78,9 +78,9 @@ def _fit(batch: tuple[Tensor, Tensor]) -> None:
 
 
 def _ageing() -> Iterator[Measure]:
-    """De combien les époques d'un autoencodeur s'allongent, de la 2ᵉ à la 40ᵉ."""
+    """De combien s'allongent les époques d'un autoencodeur."""
     batches = labkit.load_images("digits").train.batches(32, shuffle=True)
-    name = "autoencodeur, durée de l'époque 40 / époque 2, "
+    name = "autoencodeur, cinq dernières époques / époques 2 à 6, "
     with one_thread():
         yield Measure(name + "boucle nue", _lengthening(_bare_epochs(batches)))
         history = labkit.fit(*_autoencoder(batches), precision="fp32", log_every=0)

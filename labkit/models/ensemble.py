@@ -83,6 +83,8 @@ class StackedLinear(nn.Module):
 
 def _stack(modules: Sequence[nn.Module]) -> nn.Module:
     """Le premier réseau, où chaque couche linéaire devient les K, empilées."""
+    if isinstance(modules[0], nn.Linear):
+        return StackedLinear(modules)
     stacked = copy.deepcopy(modules[0])
     for name, layer in modules[0].named_modules():
         if isinstance(layer, nn.Linear):
@@ -100,13 +102,17 @@ def _check_same(modules: Sequence[nn.Module]) -> None:
 
 
 def _check_dense(module: nn.Module) -> None:
-    others = {
-        type(layer).__name__
-        for layer in module.modules()
-        if not isinstance(layer, nn.Linear) and (layer._parameters or layer._buffers)
-    }
+    layers = [layer for _, layer in module.named_modules(remove_duplicate=False)]
+    owners = [layer for layer in layers if layer._parameters or layer._buffers]
+    others = {type(layer).__name__ for layer in owners if not _is_stackable(layer)}
     if others:
         raise ValueError(
-            "un ensemble n'empile que des couches linéaires ; ce réseau a aussi des poids dans "
-            f"{', '.join(sorted(others))}."
+            "un ensemble n'empile que des couches nn.Linear avec biais ; ce réseau a aussi des "
+            f"poids dans {', '.join(sorted(others))}."
         )
+    if len(owners) != len(set(owners)):
+        raise ValueError("un ensemble n'empile pas un réseau dont une couche sert deux fois.")
+
+
+def _is_stackable(layer: nn.Module) -> bool:
+    return type(layer) is nn.Linear and layer.bias is not None

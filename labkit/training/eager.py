@@ -22,7 +22,8 @@ def eager(factory: Factory) -> Factory:
     """La même fabrique, dont l'optimiseur n'importe pas `torch._dynamo` s'il est de PyTorch."""
     if isinstance(factory, partial):
         return partial(eager(factory.func), *factory.args, **factory.keywords)
-    is_theirs = inspect.isclass(factory) and factory.__module__.startswith("torch.optim.")
+    is_optimizer = inspect.isclass(factory) and issubclass(factory, torch.optim.Optimizer)
+    is_theirs = is_optimizer and factory.__module__.startswith("torch.optim")
     return _unguarded(factory) if is_theirs else factory
 
 

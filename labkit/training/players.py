@@ -23,10 +23,9 @@ Step = Callable[..., Mapping[str, Tensor]]
 Rate = float | Callable[[float], float]
 DEFAULT_RATE = 1e-3
 
-# Sous 1,2e-38, un nombre est dénormal : le processeur calcule sur lui dix fois plus lentement. Un
-# poids sans gradient, celui d'une unité inactive, y mène l'inertie d'Adam en 830 pas (0,9⁸³⁰). Cent
-# pas après 1e-30, elle vaut encore 2,7e-35 : ramenée à zéro avant, elle n'y tombe jamais.
-_NEGLIGIBLE = 1e-30
+# Sous 1,2e-38, un nombre est dénormal : le processeur calcule sur lui dix fois plus lentement. Sans
+# gradient, comme dans un neurone dont la ReLU donne toujours 0, l'inertie d'Adam y tombe en 830 pas
+# (0,9⁸³⁰) et n'en sort plus : 0,9 fois le plus petit nombre s'arrondit à lui-même.
 _SWEEP_EVERY = 100  # pas
 
 
@@ -250,11 +249,11 @@ class Network:
             self.sweep()
 
     def sweep(self) -> None:
-        """Met à zéro les moments négligeables, avant qu'ils ralentissent tout."""
+        """Met à zéro les moments dénormaux, qui ralentissent le processeur."""
         for state in self.optimizer.state.values():
             for moment in state.values():
-                if isinstance(moment, Tensor):
-                    moment.masked_fill_(moment.abs() < _NEGLIGIBLE, 0)
+                if isinstance(moment, Tensor) and moment.is_floating_point():
+                    moment.masked_fill_(moment.abs() < torch.finfo(moment.dtype).tiny, 0)
 
     def state(self) -> dict:
         """Moments, et gradients d'une accumulation en cours."""

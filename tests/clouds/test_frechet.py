@@ -1,13 +1,11 @@
-"""La distance de Fréchet, contre son expression explicite et contre la FID."""
+"""La distance de Fréchet, contre son expression explicite et celle de SciPy."""
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from torch import nn
 
 from labkit.clouds import frechet_distance, frechet_errors
-from labkit.metrics import fid
 
 
 @pytest.fixture(autouse=True)
@@ -38,19 +36,6 @@ def test_covariances_that_do_not_commute():
     expected = np.trace(a + b - 2 * scipy.linalg.sqrtm(a @ b).real)
     assert frechet_distance(real, generated) == pytest.approx(expected)
     assert frechet_distance(generated, real) == pytest.approx(expected)
-
-
-class Identity(nn.Module):
-    def forward(self, x):
-        return x
-
-    features = forward
-
-
-def test_it_is_the_fid_of_the_points():
-    real, generated = torch.randn(60, 5), 2 * torch.randn(70, 5) + 1
-    expected = fid(Identity(), real, generated)
-    assert frechet_distance(real, generated) == pytest.approx(expected, rel=1e-6)
 
 
 def test_errors_estimate_the_spread_between_draws():

@@ -29,6 +29,15 @@ def test_each_network_reads_its_own_rows(noise):
     assert not torch.allclose(together(z), together(z.roll(SIZE, dims=0)).roll(-SIZE, dims=0))
 
 
+def test_a_single_layer_is_a_network():
+    alone = networks(lambda: nn.Linear(4, 3))
+    x = torch.randn(COUNT * SIZE, 4)
+    apart = torch.cat([layer(part) for layer, part in zip(alone, x.split(SIZE), strict=True)])
+    together = Ensemble(alone)
+    assert torch.allclose(together(x), apart, atol=1e-6)
+    assert torch.equal(together.members()[2].weight, alone[2].weight)
+
+
 def test_each_network_has_its_own_gradient():
     alone = networks(PlaneDiscriminator)
     together = Ensemble(alone)
@@ -69,5 +78,10 @@ def test_what_cannot_be_stacked():
         Ensemble([PlaneGenerator(), PlaneGenerator(latent_dim=1)])
     with pytest.raises(ValueError, match="des poids dans BatchNorm2d, Conv"):
         Ensemble(networks(lambda: DCGenerator(width=4)))
+    with pytest.raises(ValueError, match="avec biais ; ce réseau a aussi des poids dans Linear"):
+        Ensemble([nn.Linear(2, 1, bias=False)])
+    layer = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="une couche sert deux fois"):
+        Ensemble([nn.Sequential(layer, nn.ReLU(), layer)])
     with pytest.raises(ValueError, match="multiple de 3 lignes, reçu 10"):
         Ensemble(networks(PlaneGenerator))(torch.randn(10, 2))

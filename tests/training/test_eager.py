@@ -14,6 +14,7 @@ from labkit.training.eager import eager
 
 PROGRAM = """
 import sys, torch, labkit
+from functools import partial
 model = torch.nn.Linear(2, 1)
 step = lambda batch: {"loss": model(batch).square().mean()}
 adamw, muon = partial(torch.optim.AdamW, betas=(0.9, 0.95)), labkit.muon(model)
@@ -24,8 +25,7 @@ print("torch._dynamo" in sys.modules)
 
 
 def test_fit_does_not_import_what_compiles():
-    program = "from functools import partial\n" + PROGRAM
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    found = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True)
     assert found.stdout.split() == [b"False"]
 
 
@@ -53,6 +53,7 @@ def trained(factory, weights: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("optimizer", ALL, ids=lambda found: found.__name__)
 def test_every_optimizer_gives_the_same_weights(optimizer):
+    assert eager(optimizer) is not optimizer
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
     expected, found = trained(optimizer, model), trained(eager(optimizer), model)
@@ -77,4 +78,5 @@ def test_an_optimizer_of_someone_else_is_left_alone():
         return torch.optim.SGD(parameters, lr=lr)
 
     assert eager(Own) is Own
+    assert eager(torch.optim.lr_scheduler.StepLR) is torch.optim.lr_scheduler.StepLR
     assert eager(build) is build
